@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rawsock is the only room with system calls for probes: Linux sockets
+// that send and receive ICMP, ICMPv6 and UDP probes in batches, with the
+// kernel's transmit and receive time stamps, a filter in the kernel, the error
+// queue and the count of what the kernel dropped.
+//
+// It moves bytes and says what the kernel said of them; it neither parses nor
+// matches (wire, prober). Three kinds of socket carry the same measurements
+// with falling privilege: raw(7), ICMP datagram sockets (net.ipv4.ping_group_range,
+// see icmp(7)) and UDP with IP_RECVERR. Nothing here blocks: every call is made
+// on a non-blocking descriptor by the one goroutine that owns the socket.
+package rawsock
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Kind is the kind of a socket; see the package comment.
+type Kind uint8
+
+// The kinds, in the order of preference.
+const (
+	Raw      Kind = iota // SOCK_RAW: needs CAP_NET_RAW
+	Datagram             // SOCK_DGRAM of ICMP: the kernel owns the identifier
+	UDP                  // UDP probes and the error queue: traces only
+)
+
+// String names the kind as it is shown to users.
+func (k Kind) String() string {
+	return [...]string{"raw ICMP", "datagram ICMP", "UDP"}[k]
+}
+
+// Options tell what socket to open.
+type Options struct {
+	IPv6 bool
+	Kind Kind
+	// ID is the identifier of our echo requests, which a Raw socket's filter
+	// lets pass; the kernel chooses it for a Datagram socket.
+	ID uint16
+	// Nonce is the beginning of the payload of every echo request that has
+	// room for it; the filter of a Raw socket insists on it.
+	Nonce [8]byte
+	// DontFragment makes a send-only socket whose packets are never
+	// fragmented. It is a socket of its own because IP_MTU_DISCOVER is no
+	// control message; what it elicits arrives at the main socket.
+	DontFragment bool
+	// Buffer is the wanted size of the receive buffer in bytes, as the kernel
+	// accounts it (about 830 bytes a small reply); 0 leaves the default.
+	Buffer int
+}
+
+// Socket is one open socket. Its methods are for one goroutine, but for Info.
+type Socket struct {
+	fd   int
+	opt  Options
+	info Info
+	send sendBatch
+	recv recvBatch
+	errs recvBatch
+	ids  bool // the kernel takes a stamp number a message (SCM_TS_OPT_ID, Linux 6.13)
+	next uint32
+	ring []uint32 // without ids: the caller's number by the kernel's
+}
+
+// Info is what became of the options, for the account the program gives of
+// itself.
+type Info struct {
+	Kind    Kind
+	IPv6    bool
+	ID      uint16 // the identifier in use, by choice of the kernel on Datagram
+	Buffer  int    // granted receive buffer in bytes, as SO_RCVBUF reads it back
+	Replies int    // how many small replies that buffer holds
+	Filter  bool   // a filter in the kernel keeps out what is not ours
+	Stamps  bool   // the kernel stamps transmission and reception
+}
+
+// replyCost is what the kernel charges a receive buffer for one small ICMP
+// reply: measured, the default buffer of 212,992 bytes holds 256.
+const replyCost = 832
+
+// Open opens a socket of the kind and family asked for. It returns an error
+// that wraps EPERM or EACCES when the privilege for that kind is missing.
+func Open(o Options) (*Socket, error) {
+	s := &Socket{opt: o}
+	if err := s.open(); err != nil {
+		return nil, fmt.Errorf("open %s socket (%s): %w", o.Kind, familyName(o.IPv6), err)
+	}
+	if err := s.configure(); err != nil {
+		return nil, errors.Join(fmt.Errorf("set up %s socket (%s): %w", o.Kind, familyName(o.IPv6), err), s.Close())
+	}
+	s.send.prepare(o.IPv6)
+	s.recv.prepare()
+	s.errs.prepare()
+	return s, nil
+}
+
+// Close closes the socket.
+func (s *Socket) Close() error { return unix.Close(s.fd) }
+
+// Info tells what became of the options.
+func (s *Socket) Info() Info { return s.info }
+
+func familyName(v6 bool) string {
+	if v6 {
+		return "IPv6"
+	}
+	return "IPv4"
+}
+
+func (s *Socket) open() error {
+	domain, proto := unix.AF_INET, unix.IPPROTO_ICMP
+	if s.opt.IPv6 {
+		domain, proto = unix.AF_INET6, unix.IPPROTO_ICMPV6
+	}
+	typ := unix.SOCK_RAW
+	switch s.opt.Kind {
+	case Datagram:
+		typ = unix.SOCK_DGRAM
+	case UDP:
+		typ, proto = unix.SOCK_DGRAM, unix.IPPROTO_UDP
+	}
+	fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
+	s.fd = fd
+	return err
+}
+
+func (s *Socket) configure() error {
+	s.info = Info{Kind: s.opt.Kind, IPv6: s.opt.IPv6, ID: s.opt.ID}
+	for _, step := range []func() error{s.setFilter, s.bind, s.setErrorQueue, s.setFragmentation, s.setAncillary} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	s.setBuffers()
+	s.setStamps()
+	return nil
+}
+
+// bind lets the kernel choose the identifier (Datagram) or the source port
+// (UDP) now, so that it is known before the first probe and stays.
+func (s *Socket) bind() error {
+	if s.opt.Kind == Raw {
+		return nil
+	}
+	var any unix.Sockaddr = &unix.SockaddrInet4{}
+	if s.opt.IPv6 {
+		any = &unix.SockaddrInet6{}
+	}
+	if err := unix.Bind(s.fd, any); err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	name, err := unix.Getsockname(s.fd)
+	if err != nil {
+		return fmt.Errorf("read the bound name: %w", err)
+	}
+	switch a := name.(type) {
+	case *unix.SockaddrInet4:
+		s.info.ID = uint16(a.Port)
+	case *unix.SockaddrInet6:
+		s.info.ID = uint16(a.Port)
+	}
+	return nil
+}
+
+// setErrorQueue asks for errors by the error queue. Without it a packet that
+// our own queueing discipline drops looks sent: with it the kernel says
+// ENOBUFS. On Datagram and UDP sockets it is also the only way to see who sent
+// an ICMP error.
+func (s *Socket) setErrorQueue() error {
+	if s.opt.IPv6 {
+		return unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_RECVERR, 1)
+	}
+	return unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_RECVERR, 1)
+}
+
+// setFragmentation: Don't Fragment is on by default for IPv4, and the contract
+// says that pings may be fragmented, here too.
+func (s *Socket) setFragmentation() error {
+	if s.opt.IPv6 {
+		how := unix.IPV6_PMTUDISC_DONT
+		if s.opt.DontFragment {
+			how = unix.IPV6_PMTUDISC_PROBE
+			if err := unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_DONTFRAG, 1); err != nil {
+				return fmt.Errorf("set Don't Fragment: %w", err)
+			}
+		}
+		return unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, how)
+	}
+	how := unix.IP_PMTUDISC_DONT
+	if s.opt.DontFragment {
+		// PROBE sets DF without believing the cached path MTU: the probe is
+		// what finds it out.
+		how = unix.IP_PMTUDISC_PROBE
+	}
+	return unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_MTU_DISCOVER, how)
+}
+
+// setAncillary asks for what the header would tell where it does not come with
+// a packet: the TTL, and our address that it came to.
+func (s *Socket) setAncillary() error {
+	if !s.opt.IPv6 {
+		if s.opt.Kind == Raw {
+			return nil
+		}
+		return unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_RECVTTL, 1)
+	}
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1); err != nil {
+		return err
+	}
+	return unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT, 1)
+}
+
+// setBuffers enlarges the buffers as far as our privilege goes
+// (SO_RCVBUFFORCE needs CAP_NET_ADMIN, SO_RCVBUF stops at net.core.rmem_max)
+// and reads back what was granted: the tick of the loop is bounded by it.
+func (s *Socket) setBuffers() {
+	if s.opt.Buffer > 0 {
+		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, s.opt.Buffer) != nil {
+			_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, s.opt.Buffer)
+		}
+		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, s.opt.Buffer) != nil {
+			_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, s.opt.Buffer)
+		}
+	}
+	s.info.Buffer, _ = unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	s.info.Replies = s.info.Buffer / replyCost
+}
+
+// Drops is the number of packets that the kernel dropped because the receive
+// buffer was full, modulo 2^32 (SO_MEMINFO). It reads the counter itself: the
+// control message SO_RXQ_OVFL rides only on packets that come later.
+func (s *Socket) Drops() (uint32, error) {
+	return memDrops(s.fd)
+}
+
+// Transient reports whether err says "not now" rather than "not this packet":
+// the send buffer is full for the moment.
+func Transient(err error) bool {
+	return errors.Is(err, syscall.EAGAIN)
+}
+
+// Denied reports whether err is a lack of privilege to open a socket.
+func Denied(err error) bool {
+	return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)
+}

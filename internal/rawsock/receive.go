@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rawsock
+
+import (
+	"encoding/binary"
+	"iter"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Message is one received packet. Data begins with the IPv4 header on a Raw
+// IPv4 socket and with the ICMP header elsewhere (UDP: with the payload).
+type Message struct {
+	From  Addr
+	To    Addr  // our address that it came to (Raw IPv6 only; in IPv4 the header tells)
+	Stamp int64 // the kernel's receive stamp, ns of CLOCK_REALTIME; 0 when there was none
+	Len   int   // length of the packet, which Data may hold only the beginning of
+	TTL   uint8 // TTL or hop limit of the reply, 0 when unknown (Raw IPv4: it is in the header)
+	Data  []byte
+}
+
+// Origin tells what an entry of the error queue is about.
+type Origin uint8
+
+// The origins that matter here (struct sock_extended_err, recvmsg(2)).
+const (
+	OriginOther    Origin = iota
+	OriginTransmit        // a transmit time stamp
+	OriginICMP            // an ICMP or ICMPv6 error
+)
+
+// Report is one entry of the error queue.
+type Report struct {
+	Origin Origin
+	Stamp  int64         // OriginTransmit: of the transmission; OriginICMP: of the reception; 0: none
+	ID     uint32        // OriginTransmit: the packet's Stamp number
+	Errno  syscall.Errno // what a send would return
+	Type   uint8         // OriginICMP: type and code of the error
+	Code   uint8
+	MTU    uint32 // OriginICMP: next-hop MTU of "fragmentation needed" and "packet too big"
+	From   Addr   // OriginICMP: who sent the error
+	To     Addr   // destination of the packet that caused it
+	Port   uint16 // its destination port (UDP)
+	Data   []byte // the quoted datagram from its ICMP header (UDP: from its payload)
+}
+
+// recvBatch holds the preallocated arrays of recvmmsg.
+type recvBatch struct {
+	msgs    [Batch]mmsghdr
+	iovs    [Batch]unix.Iovec
+	names   [Batch]unix.RawSockaddrInet6
+	control [Batch][reportRoom]byte
+	data    []byte
+}
+
+func (b *recvBatch) prepare() {
+	b.data = make([]byte, Batch*dataRoom)
+	for i := range b.msgs {
+		b.iovs[i].Base = &b.data[i*dataRoom]
+		b.iovs[i].SetLen(dataRoom)
+		h := &b.msgs[i].hdr
+		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
+		h.Iov = &b.iovs[i]
+		h.SetIovlen(1)
+		h.Control = &b.control[i][0]
+	}
+}
+
+// read is one recvmmsg(2). The kernel overwrites the lengths, so they are
+// filled in anew each time. MSG_TRUNC as a flag makes it tell the real length
+// of a packet that is longer than our buffer.
+func (b *recvBatch) read(fd, most, flags int) (int, error) {
+	for i := range most {
+		h := &b.msgs[i].hdr
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.SetControllen(reportRoom)
+	}
+	r, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.msgs[0])),
+		uintptr(most), uintptr(flags|unix.MSG_DONTWAIT|unix.MSG_TRUNC), 0, 0)
+	if e != 0 {
+		return 0, e
+	}
+	return int(r), nil
+}
+
+// Receive reads up to len(ms) packets, Batch at most, without waiting. It
+// returns 0 and nil when there are none. Data points into buffers that the
+// next Receive writes over.
+//
+// An asynchronous error that an ICMP error left on the socket comes out of the
+// call in place of the packets; it is nobody's here, for the error's packet
+// itself is read too, so the call is made again.
+func (s *Socket) Receive(ms []Message) (int, error) {
+	b := &s.recv
+	most := min(len(ms), Batch)
+	n, err := b.read(s.fd, most, 0)
+	for try := 0; err != nil && err != unix.EAGAIN && try < Batch; try++ { //nolint:errorlint // read returns a bare Errno.
+		n, err = b.read(s.fd, most, 0)
+	}
+	if err != nil {
+		if Transient(err) {
+			return 0, nil
+		}
+		return 0, err
+	}
+	for i := range n {
+		s.message(&ms[i], i)
+	}
+	return n, nil
+}
+
+func (s *Socket) message(m *Message, i int) {
+	b := &s.recv
+	m.Len = int(b.msgs[i].n)
+	m.Data = b.data[i*dataRoom : i*dataRoom+min(m.Len, dataRoom)]
+	m.From = b.name(i, s.opt.IPv6)
+	m.Stamp, m.TTL, m.To = 0, 0, Addr{}
+	for c := range b.controls(i) {
+		switch {
+		case c.level == unix.SOL_SOCKET && c.typ == unix.SCM_TIMESTAMPING:
+			m.Stamp = timespec(c.data)
+		case c.level == unix.SOL_IP && c.typ == unix.IP_TTL, c.level == unix.SOL_IPV6 && c.typ == unix.IPV6_HOPLIMIT:
+			if len(c.data) >= 4 {
+				m.TTL = uint8(binary.NativeEndian.Uint32(c.data))
+			}
+		case c.level == unix.SOL_IPV6 && c.typ == unix.IPV6_PKTINFO:
+			if len(c.data) >= unix.SizeofInet6Pktinfo {
+				copy(m.To.IP[:], c.data)
+				m.To.Zone = m.From.Zone
+			}
+		}
+	}
+}
+
+// Reports reads up to len(rs) entries of the error queue, Batch at most,
+// without waiting; 0 and nil when it is empty. It must be drained every tick:
+// its entries count against the receive buffer.
+func (s *Socket) Reports(rs []Report) (int, error) {
+	b := &s.errs
+	n, err := b.read(s.fd, min(len(rs), Batch), unix.MSG_ERRQUEUE)
+	if err != nil {
+		if Transient(err) {
+			return 0, nil
+		}
+		return 0, err
+	}
+	for i := range n {
+		s.report(&rs[i], i)
+	}
+	return n, nil
+}
+
+func (s *Socket) report(r *Report, i int) {
+	b := &s.errs
+	*r = Report{To: b.name(i, s.opt.IPv6), Port: b.port(i)}
+	r.Data = b.data[i*dataRoom : i*dataRoom+min(int(b.msgs[i].n), dataRoom)]
+	for c := range b.controls(i) {
+		switch {
+		case c.level == unix.SOL_SOCKET && c.typ == unix.SCM_TIMESTAMPING:
+			r.Stamp = timespec(c.data)
+		case c.level == unix.SOL_IP && c.typ == unix.IP_RECVERR, c.level == unix.SOL_IPV6 && c.typ == unix.IPV6_RECVERR:
+			s.extendedError(r, c.data)
+		}
+	}
+}
+
+// extendedError parses struct sock_extended_err and the offender's name
+// behind it:
+//
+//	u32 errno | u8 origin | u8 type | u8 code | u8 pad | u32 info | u32 data | sockaddr
+func (s *Socket) extendedError(r *Report, d []byte) {
+	const size, originICMP, originICMP6, originTimestamping = 16, 2, 3, 4
+	if len(d) < size {
+		return
+	}
+	r.Errno = syscall.Errno(binary.NativeEndian.Uint32(d))
+	switch d[4] {
+	case originTimestamping:
+		r.Origin = OriginTransmit
+		r.ID = s.stampID(binary.NativeEndian.Uint32(d[12:]))
+	case originICMP, originICMP6:
+		r.Origin = OriginICMP
+		r.Type, r.Code = d[5], d[6]
+		r.MTU = binary.NativeEndian.Uint32(d[8:])
+		r.From = offender(d[size:], s.opt.IPv6)
+	}
+}
+
+// offender parses the sockaddr of who sent the error.
+func offender(d []byte, v6 bool) Addr {
+	var a Addr
+	switch {
+	case v6 && len(d) >= unix.SizeofSockaddrInet6:
+		copy(a.IP[:], d[8:24])
+		a.Zone = binary.NativeEndian.Uint32(d[24:])
+	case !v6 && len(d) >= unix.SizeofSockaddrInet4:
+		copy(a.IP[:4], d[4:8])
+	}
+	return a
+}
+
+func (b *recvBatch) name(i int, v6 bool) Addr {
+	var a Addr
+	n := &b.names[i]
+	if v6 {
+		a.IP, a.Zone = n.Addr, n.Scope_id
+		return a
+	}
+	v4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(n))
+	copy(a.IP[:4], v4.Addr[:])
+	return a
+}
+
+func (b *recvBatch) port(i int) uint16 { return bigEndian(b.names[i].Port) }
+
+// control is one control message.
+type control struct {
+	level, typ int32
+	data       []byte
+}
+
+// controls walks the control messages of message i. The kernel wrote them, but
+// they are bounded like anything else.
+func (b *recvBatch) controls(i int) iter.Seq[control] {
+	c := b.control[i][:min(int(b.msgs[i].hdr.Controllen), reportRoom)]
+	return func(yield func(control) bool) {
+		for len(c) >= cmsgHeader {
+			n := int(binary.NativeEndian.Uint64(c))
+			if n < cmsgHeader || n > len(c) {
+				return
+			}
+			level, typ := int32(binary.NativeEndian.Uint32(c[8:])), int32(binary.NativeEndian.Uint32(c[12:]))
+			if !yield(control{level, typ, c[cmsgHeader:n]}) {
+				return
+			}
+			c = c[min(cmsgAlign(n), len(c)):]
+		}
+	}
+}
