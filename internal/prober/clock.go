@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prober
+
+import "time"
+
+// realClock reads both clocks at once, as time.Now does.
+func realClock() Clock {
+	start := time.Now()
+	return func() (wall, mono int64) {
+		t := time.Now()
+		return t.UnixNano(), int64(t.Sub(start))
+	}
+}
+
+// stepClock watches the offset between the wall clock, which the kernel stamps
+// packets by and somebody may step, and the monotonic clock. NTP slews both
+// alike, so the offset changes by steps (and by suspends, which the monotonic
+// clock does not count) only.
+type stepClock struct {
+	read   Clock
+	offset int64 // wall - mono
+	steps  []int64
+	epoch  uint16 // number of steps so far, modulo 2^16
+}
+
+// jitter is how far two readings of the same offset may lie apart because the
+// process was interrupted between the two clocks; more is read again.
+const jitter = 20_000 // ns
+
+// keepSteps is how many steps are remembered; a probe outlives fewer.
+const keepSteps = 16
+
+func (c *stepClock) begin() {
+	wall, mono := c.read()
+	c.offset = wall - mono
+}
+
+// sample reads the clocks at the begin of a tick and notes a step.
+func (c *stepClock) sample() (wall, mono int64) {
+	wall, mono = c.read()
+	d := wall - mono - c.offset
+	if d > -jitter && d < jitter {
+		return wall, mono
+	}
+	// An interruption between the two readings makes an offset that does not
+	// come again; a step stays.
+	w, m := c.read()
+	if e := w - m - c.offset - d; e < -jitter || e > jitter {
+		return w, m
+	}
+	c.offset += d
+	c.epoch++
+	if len(c.steps) == keepSteps {
+		copy(c.steps, c.steps[1:])
+		c.steps = c.steps[:keepSteps-1]
+	}
+	c.steps = append(c.steps, d)
+	return w, m
+}
+
+// since is the sum of the steps after epoch, and whether there was any.
+func (c *stepClock) since(epoch uint16) (sum int64, stepped bool) {
+	n := int(c.epoch - epoch)
+	if n == 0 {
+		return 0, false
+	}
+	for _, d := range c.steps[max(0, len(c.steps)-n):] {
+		sum += d
+	}
+	return sum, true
+}
+
+// elapsed is the time between two stamps of the wall clock, corrected by the
+// steps between them. most is how much monotonic time can have passed at all:
+// it tells whether the steps fell between the stamps or around them.
+func (c *stepClock) elapsed(sent, received int64, epoch uint16, most int64) (rtt int64, ok bool) {
+	rtt = received - sent
+	if sum, stepped := c.since(epoch); stepped {
+		if r := rtt - sum; r >= 0 && r <= most+jitter {
+			return r, true
+		}
+	}
+	if rtt < 0 && rtt > -jitter {
+		return 0, true // stamps of one packet on two CPUs
+	}
+	return rtt, rtt >= 0 && rtt <= most+jitter
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package prober is the engine: one event loop and one socket per address
+// family send the probes of all pings and traces, match what comes back and
+// give one verdict per probe.
+//
+// Every tick the loop drains the error queue (transmit stamps) and the socket,
+// lets expire what was not answered, asks its clients for what is due and
+// sends it in batches. The kernel stamps transmission and reception, so
+// reading late makes no RTT longer; that is why the loop wakes by the clock
+// and not by the packet (measured: 1.6 to 2.6 times cheaper). When nothing is
+// due or in flight it does not wake at all.
+//
+// All state is in slabs without pointers, indexed by integers: no goroutine,
+// timer, map entry or allocation per probe. The loop knows nothing of bursts
+// or paths (ping, trace); it deals in probes as RFC 2681 defines a singleton.
+// RFC 792 and RFC 4443 are the messages, RFC 4884 their extensions.
+package prober
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"connmonitor/internal/rawsock"
+)
+
+// Socket is what the loop needs of a rawsock.Socket.
+type Socket interface {
+	Send(ps []rawsock.Packet) (int, error)
+	Receive(ms []rawsock.Message) (int, error)
+	Reports(rs []rawsock.Report) (int, error)
+	Drops() (uint32, error)
+	Info() rawsock.Info
+	Close() error
+}
+
+// Clock tells the wall clock (ns since the Unix epoch) and a monotonic one (ns
+// since a moment of its own). Kernel stamps are of the first, deadlines of the
+// second.
+type Clock func() (wall, mono int64)
+
+// Options of a Loop. The zero value is a loop for IPv4 over real sockets.
+type Options struct {
+	IPv6 bool
+	// Pace caps the probes of all loops that share it; nil is no cap.
+	Pace *Pace
+	// Buffer is the wanted receive buffer in bytes; 0 is 16 MiB.
+	Buffer int
+	// Clock and OpenSocket stand in for the real ones in tests.
+	Clock      Clock
+	OpenSocket func(rawsock.Options) (Socket, error)
+}
+
+// Loop is the event loop of one address family. Its exported methods are for
+// its clients, on its own goroutine, unless they say otherwise.
+type Loop struct {
+	opt    Options
+	clock  stepClock
+	nonce  [8]byte
+	sock   Socket
+	info   rawsock.Info
+	df     Socket // send-only, for Don't Fragment; nil until the first such probe
+	dfFail error
+
+	clients []Client
+	timers  timers
+	probes  slab
+	out     outbox
+	in      inbox
+
+	tick     int64 // ns between two wakes while something is in flight
+	last     int64 // when this tick was due, mono ns
+	now      int64 // when it began, mono ns
+	drops    uint32
+	flying   int // probes that are awaited
+	stats    counters
+	mail     mailbox
+	draining bool
+}
+
+// New makes a loop; Open and Run bring it to life.
+func New(o Options) *Loop {
+	if o.Clock == nil {
+		o.Clock = realClock()
+	}
+	if o.OpenSocket == nil {
+		o.OpenSocket = openSocket
+	}
+	if o.Buffer == 0 {
+		o.Buffer = 16 << 20
+	}
+	l := &Loop{opt: o, tick: maxTick}
+	l.clock.read = o.Clock
+	l.clock.begin()
+	l.timers.init()
+	l.probes.init()
+	l.out.init(o.IPv6)
+	l.in.init()
+	l.mail.wake = make(chan struct{}, 1)
+	return l
+}
+
+func openSocket(o rawsock.Options) (Socket, error) {
+	s, err := rawsock.Open(o)
+	if err != nil {
+		return nil, err // without this a nil *rawsock.Socket would be a non-nil Socket
+	}
+	return s, nil
+}
+
+// Open opens the loop's socket: the first of the kinds that our privilege
+// allows. When none can be opened the error tells of each.
+func (l *Loop) Open() error {
+	if _, err := rand.Read(l.nonce[:]); err != nil {
+		return fmt.Errorf("draw a nonce: %w", err)
+	}
+	var errs error
+	for _, kind := range []rawsock.Kind{rawsock.Raw, rawsock.Datagram, rawsock.UDP} {
+		s, err := l.opt.OpenSocket(l.socketOptions(kind))
+		if err == nil {
+			l.sock, l.info = s, s.Info()
+			l.retune()
+			return nil
+		}
+		errs = errors.Join(errs, err)
+	}
+	return errs
+}
+
+func (l *Loop) socketOptions(kind rawsock.Kind) rawsock.Options {
+	// The identifier only has to be unlikely to be another process's: the
+	// nonce tells replies apart even when it is the same.
+	id := binary.BigEndian.Uint16(l.nonce[:2]) ^ binary.BigEndian.Uint16(l.nonce[6:])
+	return rawsock.Options{IPv6: l.opt.IPv6, Kind: kind, ID: id, Nonce: l.nonce, Buffer: l.opt.Buffer}
+}
+
+// Info tells what kind of socket Open got. It is constant after Open.
+func (l *Loop) Info() rawsock.Info { return l.info }
+
+// IPv6 reports the loop's address family.
+func (l *Loop) IPv6() bool { return l.opt.IPv6 }
+
+// Attach makes c a client of the loop, before Run. The number it returns goes
+// into the client's calls.
+func (l *Loop) Attach(c Client) uint8 {
+	l.clients = append(l.clients, c)
+	return uint8(len(l.clients) - 1)
+}
+
+// Run runs the loop until the context is cancelled or, after Drain, nothing is
+// under way any more. It closes the sockets. Each tick that something was
+// handed over by Do runs it first.
+func (l *Loop) Run(ctx context.Context) error {
+	defer l.close()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	l.begin()
+	for !l.finished() {
+		if d := l.step(); d > 0 {
+			timer.Reset(d)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-l.mail.wake:
+			case <-timer.C:
+			}
+		} else if ctx.Err() != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (l *Loop) begin() {
+	_, l.now = l.clock.sample()
+	l.last = l.now
+	l.timers.wheel.now = l.now / millisecond
+	l.probes.wheel.now = l.now / millisecond
+}
+
+// step is one tick; it returns how long to sleep.
+func (l *Loop) step() time.Duration {
+	_, l.now = l.clock.sample()
+	l.stats.ticks.Add(1)
+	l.stats.steps.Store(uint64(l.clock.epoch))
+	l.drain()
+	l.expire()
+	l.mail.deliver()
+	l.due()
+	l.flush()
+	l.refuse()
+	return l.sleep()
+}
+
+func (l *Loop) finished() bool {
+	if !l.draining || l.out.pending() > 0 {
+		return false // what still flies is awaited by its client, or by nobody
+	}
+	for _, c := range l.clients {
+		if !c.Idle() {
+			return false
+		}
+	}
+	return true
+}
+
+// Drain asks the loop to end when its clients are idle. It may be called from
+// any goroutine; the clients are told by their owner.
+func (l *Loop) Drain() { l.Do(func() { l.draining = true }) }
+
+func (l *Loop) close() {
+	_ = l.sock.Close()
+	if l.df != nil {
+		_ = l.df.Close()
+	}
+}
+
+// due hands every timer that is due to its client.
+func (l *Loop) due() {
+	for {
+		t := l.timers.wheel.pop(l.now / millisecond)
+		if t == none {
+			return
+		}
+		e := l.timers.entries[t]
+		l.clients[e.client].Due(e.ref, l.now)
+	}
+}
+
+// mailbox carries functions to the loop's goroutine.
+type mailbox struct {
+	mu   sync.Mutex
+	fns  []func()
+	wake chan struct{}
+}
+
+// Do runs f on the loop's goroutine, soon. It may be called from any goroutine;
+// after Run has returned f is not run.
+func (l *Loop) Do(f func()) {
+	m := &l.mail
+	m.mu.Lock()
+	m.fns = append(m.fns, f)
+	m.mu.Unlock()
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (m *mailbox) deliver() {
+	m.mu.Lock()
+	fns := m.fns
+	m.fns = nil
+	m.mu.Unlock()
+	for _, f := range fns {
+		f()
+	}
+}

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prober
+
+import (
+	"encoding/binary"
+	"syscall"
+	"time"
+
+	"connmonitor/internal/rawsock"
+	"connmonitor/internal/wire"
+)
+
+// inbox holds the arrays that a drain reads into.
+type inbox struct {
+	messages []rawsock.Message
+	reports  []rawsock.Report
+}
+
+func (in *inbox) init() {
+	in.messages = make([]rawsock.Message, rawsock.Batch)
+	in.reports = make([]rawsock.Report, rawsock.Batch)
+}
+
+// drain reads all there is: the error queue first, for the transmit stamps
+// that the replies are measured against.
+func (l *Loop) drain() {
+	l.drainReports(l.sock)
+	if l.df != nil {
+		l.drainReports(l.df)
+	}
+	l.drainMessages()
+	if l.flying > 0 {
+		l.readDrops()
+	}
+}
+
+func (l *Loop) drainMessages() {
+	for {
+		n, err := l.sock.Receive(l.in.messages)
+		if err != nil {
+			l.stats.receiveErrors.Add(1)
+			return
+		}
+		for i := range n {
+			l.receive(&l.in.messages[i])
+		}
+		if n < len(l.in.messages) {
+			return
+		}
+	}
+}
+
+func (l *Loop) drainReports(s Socket) {
+	for {
+		n, err := s.Reports(l.in.reports)
+		if err != nil {
+			l.stats.receiveErrors.Add(1)
+			return
+		}
+		for i := range n {
+			l.report(&l.in.reports[i])
+		}
+		if n < len(l.in.reports) {
+			return
+		}
+	}
+}
+
+// report takes a transmit stamp, or the ICMP error that an unprivileged socket
+// gets by its error queue. A Raw socket gets the errors' packets themselves,
+// so there the queue's copy says nothing new.
+func (l *Loop) report(r *rawsock.Report) {
+	switch {
+	case r.Origin == rawsock.OriginTransmit:
+		if id := l.probes.byStampID(r.ID); id != none && r.Stamp != 0 {
+			e := &l.probes.entries[id]
+			e.sent, e.stamped = r.Stamp, true
+		}
+	case r.Origin != rawsock.OriginICMP || l.info.Kind == rawsock.Raw:
+	default:
+		id := l.quotedByKernel(r)
+		if id == none {
+			l.stats.strays.Add(1)
+			return
+		}
+		l.answer(id, r.Stamp, l.errorResult(r.From, r.Type, r.Code))
+	}
+}
+
+// quotedByKernel finds the probe that an entry of the error queue quotes: the
+// kernel has cut the quoted datagram down to its ICMP message, or to what
+// followed the UDP header, which an old router does not quote at all.
+func (l *Loop) quotedByKernel(r *rawsock.Report) int32 {
+	payload := r.Data
+	if l.info.Kind == rawsock.Datagram {
+		echo, p, ok := wire.ParseEcho(r.Data)
+		if !ok || len(p) < rawsock.NonceRoom {
+			return l.probes.find(echo.Seq, r.To)
+		}
+		payload = p
+	}
+	id := l.byPayload(payload)
+	if id != none && !l.probes.entries[id].to.Same(r.To) {
+		return none
+	}
+	return id
+}
+
+// byPayload finds a probe by nonce, index and generation.
+func (l *Loop) byPayload(p []byte) int32 {
+	if len(p) < rawsock.NonceRoom || [8]byte(p[:8]) != l.nonce {
+		return none
+	}
+	return l.probes.at(binary.BigEndian.Uint32(p[8:]), binary.BigEndian.Uint16(p[12:]))
+}
+
+// receive takes one packet. What is not ours, or lies, is counted and left.
+func (l *Loop) receive(m *rawsock.Message) {
+	l.stats.received.Add(1)
+	icmp, size, local := m.Data, m.Len, m.To == m.From
+	switch {
+	case l.info.Kind == rawsock.UDP:
+		l.stats.strays.Add(1)
+		return
+	case l.info.Kind == rawsock.Raw && !l.opt.IPv6:
+		h, payload, ok := wire.ParseIPv4(m.Data)
+		if !ok {
+			l.stats.malformed.Add(1)
+			return
+		}
+		icmp, size, local = payload, m.Len-h.HeaderLen, h.Src == h.Dst
+	}
+	switch {
+	case len(icmp) < 8:
+		l.stats.malformed.Add(1)
+	case l.isReply(icmp[0]):
+		l.reply(m, icmp, size)
+	default:
+		l.icmpError(m, icmp, local)
+	}
+}
+
+func (l *Loop) isReply(typ uint8) bool {
+	return !l.opt.IPv6 && typ == wire.TypeEchoReply || l.opt.IPv6 && typ == wire.Type6EchoReply
+}
+
+// reply matches an echo reply. size is the length of the ICMP message, of
+// which icmp may be the beginning only.
+func (l *Loop) reply(m *rawsock.Message, icmp []byte, size int) {
+	echo, payload, ok := wire.ParseEcho(icmp)
+	if !ok || echo.ID != l.info.ID {
+		l.stats.strays.Add(1)
+		return
+	}
+	var id int32
+	if size-8 >= rawsock.NonceRoom {
+		id = l.byPayload(payload)
+	} else {
+		id = l.probes.find(echo.Seq, m.From)
+	}
+	if id == none {
+		l.stats.strays.Add(1) // another process's, a duplicate or late beyond its deadline
+		return
+	}
+	e := &l.probes.entries[id]
+	if e.seq != echo.Seq || int(e.size) != size-8 || !e.to.Same(m.From) {
+		l.stats.forged.Add(1)
+		return
+	}
+	l.answer(id, m.Stamp, Result{Verdict: Replied, From: m.From, Type: echo.Type, Code: echo.Code})
+}
+
+// icmpError matches an ICMP error by the datagram that it quotes.
+// local: it came from this host itself.
+func (l *Loop) icmpError(m *rawsock.Message, icmp []byte, local bool) {
+	parse, parseQuoted := wire.ParseError4, wire.ParseQuoted4
+	proto, request := wire.ProtoICMP, wire.TypeEchoRequest
+	if l.opt.IPv6 {
+		parse, parseQuoted = wire.ParseError6, wire.ParseQuoted6
+		proto, request = wire.ProtoICMPv6, wire.Type6EchoRequest
+	}
+	e, ok := parse(icmp)
+	if !ok {
+		l.stats.malformed.Add(1)
+		return
+	}
+	q, ok := parseQuoted(e.Quoted)
+	if !ok || q.Protocol != proto || q.Type != request || q.ID != l.info.ID {
+		l.stats.strays.Add(1)
+		return
+	}
+	to, err := rawsock.AddrFrom(q.Dst)
+	if err != nil {
+		l.stats.malformed.Add(1)
+		return
+	}
+	id := l.probes.find(q.Seq, to)
+	if id == none {
+		l.stats.strays.Add(1)
+		return
+	}
+	if len(q.Payload) >= rawsock.NonceRoom && l.byPayload(q.Payload) != id {
+		l.stats.forged.Add(1)
+		return
+	}
+	r := l.errorResult(m.From, e.Type, e.Code)
+	r.Local = local
+	l.answer(id, m.Stamp, r)
+}
+
+func (l *Loop) errorResult(from rawsock.Addr, typ, code uint8) Result {
+	expired := wire.TypeTimeExceeded
+	if l.opt.IPv6 {
+		expired = wire.Type6TimeExceeded
+	}
+	r := Result{Verdict: Unreachable, From: from, Type: typ, Code: code}
+	if typ == expired {
+		r.Verdict = Expired
+	}
+	return r
+}
+
+// answer gives a probe its verdict by what came back at stamp.
+func (l *Loop) answer(id int32, stamp int64, r Result) {
+	e := &l.probes.entries[id]
+	if e.state == answered {
+		l.stats.duplicates.Add(1)
+		if r.Verdict == Replied {
+			r.Verdict = Duplicate
+			l.clients[e.client].Verdict(e.ref, e.tag, &r)
+		}
+		return
+	}
+	rtt := l.rtt(e, stamp)
+	r.RTT = time.Duration(rtt)
+	if rtt > e.timeout && r.Verdict == Replied {
+		r.Verdict = Late
+	}
+	l.conclude(id, &r)
+}
+
+// rtt is the time from the transmit stamp to the receive stamp. Where the
+// kernel gave none, or the two make no sense, the monotonic time until this
+// tick stands in, and is counted.
+func (l *Loop) rtt(e *entry, stamp int64) int64 {
+	most := l.now - e.sentMono
+	if stamp != 0 {
+		if r, ok := l.clock.elapsed(e.sent, stamp, e.epoch, most); ok {
+			if !e.stamped {
+				l.stats.unstamped.Add(1)
+			}
+			return r
+		}
+	}
+	l.stats.unstamped.Add(1)
+	return max(0, most)
+}
+
+// conclude hands the one verdict of a probe to its client. The entry stays,
+// as answered, until its deadline.
+func (l *Loop) conclude(id int32, r *Result) {
+	e := &l.probes.entries[id]
+	client, ref, tag := e.client, e.ref, e.tag
+	e.state = answered
+	l.flying--
+	l.stats.count(r.Verdict)
+	l.clients[client].Verdict(ref, tag, r) // may send, and so move the entries
+}
+
+// expire ends the probes whose deadline is over. It comes after the drain, and
+// l.now was read before it: whatever arrived in time has been read, even when
+// this process was stopped for a while. Of what is still awaited, the network
+// has lost it, unless our own socket was dropping meanwhile.
+func (l *Loop) expire() {
+	for {
+		id := l.probes.wheel.pop(l.now / millisecond)
+		if id == none {
+			return
+		}
+		e := &l.probes.entries[id]
+		if e.state == inFlight {
+			r := Result{Verdict: Lost}
+			if e.drops != l.drops {
+				r = Result{Verdict: Unknown, Errno: syscall.ENOBUFS}
+			}
+			l.conclude(id, &r)
+		}
+		l.probes.release(id)
+	}
+}
+
+// readDrops is made every tick, before anything expires: a probe is Unknown
+// when it went unanswered while the count rose.
+func (l *Loop) readDrops() {
+	n, err := l.sock.Drops()
+	if err != nil {
+		l.stats.receiveErrors.Add(1)
+		return
+	}
+	l.stats.drops.Add(uint64(n - l.drops)) // modulo 2^32, as the kernel counts
+	l.drops = n
+}

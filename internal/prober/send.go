@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prober
+
+import (
+	"encoding/binary"
+	"errors"
+	"syscall"
+	"time"
+
+	"connmonitor/internal/rawsock"
+	"connmonitor/internal/wire"
+)
+
+// outbox is what is about to be sent: two batches (the second for Don't
+// Fragment), the probes that the pace or a full send buffer holds back, and
+// those that the kernel refused.
+type outbox struct {
+	plain, df batch
+	held      ring
+	refused   []refusal
+	filler    [257]uint32 // filler[n]: checksum of the first n bytes of a period of filler
+	v6        bool
+}
+
+type batch struct {
+	packets [rawsock.Batch]rawsock.Packet
+	ids     [rawsock.Batch]int32
+	n       int
+	stalled int   // ticks in a row in which the send buffer was full
+	stallAt int64 // the last of them
+}
+
+type refusal struct {
+	id    int32
+	errno syscall.Errno
+}
+
+// maxStall is after how many ticks with a full send buffer its first probe is
+// given up, so that the others may try.
+const maxStall = 5
+
+func (o *outbox) init(v6 bool) {
+	o.v6 = v6
+	for n := 2; n <= 256; n += 2 {
+		o.filler[n] = o.filler[n-2] + uint32(n-2)<<8 + uint32(n-1)
+	}
+}
+
+// pending is what has not been sent yet: the loop must wake for it although no
+// timer is due.
+func (o *outbox) pending() int { return o.plain.n + o.df.n + o.held.len() + len(o.refused) }
+
+// full reports whether a batch has no room, because the send buffer had none.
+func (o *outbox) full() bool { return o.plain.n == rawsock.Batch || o.df.n == rawsock.Batch }
+
+// Send puts a probe into the batch that leaves in this tick, or behind those
+// that the pace holds back.
+func (l *Loop) Send(client uint8, p *Probe) {
+	if l.out.held.len() > 0 || l.out.full() || !l.opt.Pace.take() {
+		l.out.held.push(heldProbe{client: client, probe: *p})
+		return
+	}
+	l.put(client, p)
+}
+
+// Congested reports whether more than a quarter of a second's probes are held
+// back already: a client then postpones what it has not begun.
+func (l *Loop) Congested() bool {
+	return l.out.held.len() > max(rawsock.Batch, l.opt.Pace.worth(time.Second/4))
+}
+
+// put builds the packet into a batch and sends the batch when it is full.
+func (l *Loop) put(client uint8, p *Probe) {
+	id := l.probes.take()
+	if id == none {
+		l.stats.unknown.Add(1)
+		r := Result{Verdict: Unknown, Errno: syscall.ENOMEM}
+		l.clients[client].Verdict(p.Ref, p.Tag, &r)
+		return
+	}
+	e := &l.probes.entries[id]
+	e.to, e.ref, e.tag, e.client = p.To, p.Ref, p.Tag, client
+	e.size, e.timeout = uint16(p.Size), int64(p.Timeout)
+	l.flying++
+	b := &l.out.plain
+	if p.DF {
+		b = &l.out.df
+	}
+	l.build(&b.packets[b.n], id, p)
+	b.ids[b.n] = id
+	b.n++
+	if b.n == rawsock.Batch {
+		l.flushBatch(b)
+	}
+}
+
+// build writes the packet:
+//
+//	+-------------------------------+-------------------------------+
+//	|  Type, Code   |   Checksum    |  Identifier   |   Sequence    |
+//	+-------------------------------+-------------------------------+
+//	|                       Nonce of this loop                      |
+//	+-------------------------------+-------------------------------+
+//	|        Index of the probe     |  Generation   | Balancing word|
+//	+-------------------------------+-------------------------------+
+//	|  Filler ...
+//
+// A payload shorter than 16 bytes is cut from that.
+func (l *Loop) build(k *rawsock.Packet, id int32, p *Probe) {
+	e := &l.probes.entries[id]
+	k.To, k.From, k.Iface, k.Port = p.To, p.From, p.Iface, 0
+	k.TTL, k.TOS, k.Stamp = p.TTL, p.TOS, l.probes.stampID(id)
+	h := k.Head[:]
+	typ := wire.TypeEchoRequest
+	if l.opt.IPv6 {
+		typ = wire.Type6EchoRequest
+	}
+	wire.AppendEcho(h[:0], wire.Echo{Type: typ, ID: l.info.ID, Seq: e.seq})
+	copy(h[8:], l.nonce[:])
+	binary.BigEndian.PutUint32(h[16:], uint32(id))
+	binary.BigEndian.PutUint16(h[20:], e.gen)
+	binary.BigEndian.PutUint16(h[22:], 0)
+	if l.info.Kind == rawsock.UDP {
+		copy(h, h[8:])
+		k.Port = p.Port // a raw IPv6 socket would refuse one (EINVAL)
+		k.Len, k.Fill = rawsock.NonceRoom, 0
+		return
+	}
+	k.Len = uint8(8 + min(p.Size, rawsock.NonceRoom))
+	k.Fill = uint16(p.Size) - uint16(k.Len-8)
+	l.checksum(h[:k.Len], int(k.Fill), p.Flow)
+}
+
+// checksum fills in the ICMP checksum. For ICMPv6, and on a Datagram socket,
+// the kernel writes its own; the balancing word is put in all the same, so
+// that what the kernel computes is the same for every probe of a flow.
+func (l *Loop) checksum(h []byte, fill int, flow uint16) {
+	sum := wire.Sum(h, l.out.fillerSum(fill))
+	if flow != 0 && len(h) == rawsock.HeadRoom {
+		word := wire.Balance(sum, flow)
+		binary.BigEndian.PutUint16(h[22:], word)
+		sum += uint32(word)
+	}
+	if !l.opt.IPv6 {
+		binary.BigEndian.PutUint16(h[2:], ^wire.Fold(sum))
+	}
+}
+
+// fillerSum is the checksum of n bytes of filler, which begins at an even
+// offset and repeats after 256 bytes.
+func (o *outbox) fillerSum(n int) uint32 {
+	sum := uint32(wire.Fold(o.filler[256])) * uint32(n/256)
+	rest := n % 256
+	sum += o.filler[rest&^1]
+	if rest%2 == 1 {
+		sum += uint32(rest-1) << 8
+	}
+	return sum
+}
+
+// flush sends what is due: first what was held back, as far as the pace
+// allows, then what is left in the batches.
+func (l *Loop) flush() {
+	for l.out.held.len() > 0 && !l.out.full() && l.opt.Pace.take() {
+		h := l.out.held.pop()
+		l.put(h.client, &h.probe)
+	}
+	l.flushBatch(&l.out.plain)
+	l.flushBatch(&l.out.df)
+}
+
+// flushBatch sends a batch. A packet that the kernel refuses is taken out with
+// its reason; when the send buffer is full the rest waits for the next tick.
+func (l *Loop) flushBatch(b *batch) {
+	if b.n == 0 {
+		return
+	}
+	sock, err := l.socketOf(b)
+	if err != nil {
+		l.refuseFrom(b, 0, errnoOf(err))
+		b.n = 0
+		return
+	}
+	done, tries := 0, 0
+	for done < b.n {
+		n, err := l.sendSome(sock, b, done)
+		done += n
+		switch {
+		case n > 0:
+			tries, b.stalled = 0, 0
+		case err == nil:
+			err = syscall.EIO // nothing sent and no reason: never believe it twice
+		}
+		if err == nil || n > 0 {
+			continue
+		}
+		if rawsock.Transient(err) && b.stall(l.now) < maxStall {
+			break
+		}
+		// An error that some other packet elicited waits on the socket and is
+		// reported to the next send, which has nothing to do with it: reporting
+		// clears it, so the same packet is tried again before it is believed.
+		if tries++; tries < 3 {
+			continue
+		}
+		l.out.refused = append(l.out.refused, refusal{b.ids[done], errnoOf(err)})
+		done, tries, b.stalled = done+1, 0, 0
+	}
+	b.shift(done)
+}
+
+// sendSome makes one call and writes the interpolated time of sending into the
+// entries: packet i of n leaves about (i+1/2)/n of the way through the call.
+func (l *Loop) sendSome(sock Socket, b *batch, from int) (int, error) {
+	wall, before := l.clock.read()
+	n, err := sock.Send(b.packets[from:b.n])
+	_, after := l.clock.read()
+	l.stats.sent.Add(uint64(n))
+	for i := range n {
+		e := &l.probes.entries[b.ids[from+i]]
+		part := (after - before) * int64(2*i+1) / int64(2*n)
+		e.sentMono, e.sent, e.epoch = before+part, wall+part, l.clock.epoch
+		e.drops = l.drops
+		l.probes.wheel.set(b.ids[from+i], (e.sentMono+e.timeout)/millisecond+1)
+	}
+	return n, err
+}
+
+// stall counts the ticks in which the send buffer was full.
+func (b *batch) stall(now int64) int {
+	if b.stallAt != now {
+		b.stallAt = now
+		b.stalled++
+	}
+	return b.stalled
+}
+
+func (b *batch) shift(done int) {
+	copy(b.packets[:], b.packets[done:b.n])
+	copy(b.ids[:], b.ids[done:b.n])
+	b.n -= done
+}
+
+func (l *Loop) socketOf(b *batch) (Socket, error) {
+	if b != &l.out.df || l.info.Kind == rawsock.UDP {
+		return l.sock, nil
+	}
+	if l.df == nil && l.dfFail == nil {
+		o := l.socketOptions(l.info.Kind)
+		o.DontFragment = true
+		l.df, l.dfFail = l.opt.OpenSocket(o)
+	}
+	return l.df, l.dfFail
+}
+
+func (l *Loop) refuseFrom(b *batch, from int, errno syscall.Errno) {
+	for _, id := range b.ids[from:b.n] {
+		l.out.refused = append(l.out.refused, refusal{id, errno})
+	}
+}
+
+// refuse gives the verdict Unknown to what the kernel refused. It is done after
+// the batches, because the client may send again.
+func (l *Loop) refuse() {
+	for i := 0; i < len(l.out.refused); i++ {
+		f := l.out.refused[i]
+		l.stats.refused.Add(1)
+		l.conclude(f.id, &Result{Verdict: Unknown, Errno: f.errno})
+		l.probes.wheel.stop(f.id)
+		l.probes.release(f.id)
+	}
+	l.out.refused = l.out.refused[:0]
+}
+
+func errnoOf(err error) syscall.Errno {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return syscall.EIO
+}
+
+// heldProbe is a probe that waits for the pace.
+type heldProbe struct {
+	probe  Probe
+	client uint8
+}
+
+// ring is a queue that grows and does not shrink.
+type ring struct {
+	buf         []heldProbe
+	first, size int
+}
+
+func (r *ring) len() int { return r.size }
+
+func (r *ring) push(h heldProbe) {
+	if r.size == len(r.buf) {
+		bigger := make([]heldProbe, max(64, 2*len(r.buf)))
+		n := copy(bigger, r.buf[r.first:])
+		copy(bigger[n:], r.buf[:r.first])
+		r.buf, r.first = bigger, 0
+	}
+	r.buf[(r.first+r.size)%len(r.buf)] = h
+	r.size++
+}
+
+func (r *ring) pop() heldProbe {
+	h := r.buf[r.first]
+	r.first = (r.first + 1) % len(r.buf)
+	r.size--
+	return h
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prober
+
+import "connmonitor/internal/rawsock"
+
+// slab holds the probes that are in flight, and those answered ones whose
+// time-out is not over yet, by which a duplicate is told from a stray. An entry
+// is found by its index, which comes back in the payload of an echo reply, or
+// by sequence and destination, which come back in a quoted datagram too.
+type slab struct {
+	wheel   *wheel // by deadline
+	entries []entry
+	free    []int32
+	bySeq   [1 << 16]int32 // heads of the chains of equal sequence
+	seq     uint16         // of the last probe
+}
+
+type entry struct {
+	to       rawsock.Addr
+	sent     int64 // transmit stamp, ns of the wall clock: ours until the kernel's comes
+	sentMono int64 // about the same moment on the monotonic clock
+	timeout  int64
+	ref, tag uint32
+	next     int32  // in the chain of this sequence
+	drops    uint32 // the socket's drop count when it was sent
+	seq      uint16
+	gen      uint16 // how often this entry was used, modulo 2^16
+	epoch    uint16 // of the clock's steps
+	size     uint16
+	client   uint8
+	state    state
+	stamped  bool // sent is the kernel's
+}
+
+type state uint8
+
+const (
+	unused   state = iota
+	inFlight       // awaited
+	answered       // has its verdict, is kept until its deadline
+)
+
+// maxProbes is how many entries a transmit stamp's number can tell apart: 24
+// bits of index, 8 bits of generation.
+const maxProbes = 1 << 24
+
+func (s *slab) init() {
+	s.wheel = newWheel()
+	for i := range s.bySeq {
+		s.bySeq[i] = none
+	}
+}
+
+// take returns a free entry, chained under a fresh sequence number; none when
+// sixteen million are in flight.
+func (s *slab) take() int32 {
+	var id int32
+	switch n := len(s.free); {
+	case n > 0:
+		id, s.free = s.free[n-1], s.free[:n-1]
+	case len(s.entries) == maxProbes:
+		return none
+	default:
+		id = int32(len(s.entries))
+		s.entries = append(s.entries, entry{})
+		s.wheel.grow(id)
+	}
+	s.seq++
+	e := &s.entries[id]
+	*e = entry{seq: s.seq, gen: e.gen + 1, next: s.bySeq[s.seq], state: inFlight}
+	s.bySeq[s.seq] = id
+	return id
+}
+
+// release gives an entry back.
+func (s *slab) release(id int32) {
+	e := &s.entries[id]
+	for p := &s.bySeq[e.seq]; *p != none; p = &s.entries[*p].next {
+		if *p == id {
+			*p = e.next
+			break
+		}
+	}
+	e.state = unused
+	s.free = append(s.free, id)
+}
+
+// find looks a probe up by sequence and destination; none when there is no
+// such in flight or answered.
+func (s *slab) find(seq uint16, to rawsock.Addr) int32 {
+	for id := s.bySeq[seq]; id != none; id = s.entries[id].next {
+		if s.entries[id].to.Same(to) {
+			return id
+		}
+	}
+	return none
+}
+
+// at looks a probe up by index and generation.
+func (s *slab) at(index uint32, gen uint16) int32 {
+	if int64(index) >= int64(len(s.entries)) {
+		return none
+	}
+	if e := &s.entries[index]; e.state == unused || e.gen != gen {
+		return none
+	}
+	return int32(index)
+}
+
+// stampID is the number that the transmit stamp of an entry carries.
+func (s *slab) stampID(id int32) uint32 {
+	return uint32(id) | uint32(s.entries[id].gen)<<24
+}
+
+// byStampID is its inverse; none for a stamp that came when the entry had
+// already been used again.
+func (s *slab) byStampID(n uint32) int32 {
+	id := n & (maxProbes - 1)
+	if int64(id) >= int64(len(s.entries)) {
+		return none
+	}
+	if e := &s.entries[id]; e.state == unused || uint8(e.gen) != uint8(n>>24) {
+		return none
+	}
+	return int32(id)
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prober
+
+import "sync/atomic"
+
+// Stats is the loop's account of itself since it was made.
+type Stats struct {
+	Sent       uint64 // probes that the kernel took
+	Refused    uint64 // probes that it did not take (verdict Unknown)
+	Received   uint64 // packets that passed the filter
+	Replied    uint64 // verdicts
+	Expired    uint64
+	Unreached  uint64 // verdict Unreachable
+	Late       uint64
+	Lost       uint64
+	Unknown    uint64 // of these, Refused were not sent
+	Duplicates uint64 // further answers to an answered probe
+	Strays     uint64 // packets that match no probe: foreign, or beyond their deadline
+	Malformed  uint64 // packets that are not what they seem
+	Forged     uint64 // packets that match a probe in part only
+	Drops      uint64 // packets that the kernel dropped because our buffer was full
+	Unstamped  uint64 // RTTs that were not measured by kernel stamps alone
+
+	ReceiveErrors uint64 // system calls that did not work
+	Ticks         uint64 // wakes of the loop
+	LateTicks     uint64 // of these, those that came more than a tick late
+	ClockSteps    uint64 // steps of the wall clock, modulo 2^16
+}
+
+// counters are what Stats reads; only the loop writes them.
+type counters struct {
+	sent, refused, received, drops, unstamped atomic.Uint64
+	duplicates, strays, malformed, forged     atomic.Uint64
+	receiveErrors, ticks, lateTicks           atomic.Uint64
+	unknown                                   atomic.Uint64
+	verdicts                                  [Duplicate + 1]atomic.Uint64
+	steps                                     atomic.Uint64
+}
+
+func (c *counters) count(v Verdict) { c.verdicts[v].Add(1) }
+
+// Stats may be called from any goroutine.
+func (l *Loop) Stats() Stats {
+	c := &l.stats
+	return Stats{
+		Sent: c.sent.Load(), Refused: c.refused.Load(), Received: c.received.Load(),
+		Replied: c.verdicts[Replied].Load(), Expired: c.verdicts[Expired].Load(),
+		Unreached: c.verdicts[Unreachable].Load(), Late: c.verdicts[Late].Load(),
+		Lost: c.verdicts[Lost].Load(), Unknown: c.verdicts[Unknown].Load() + c.unknown.Load(),
+		Duplicates: c.duplicates.Load(), Strays: c.strays.Load(),
+		Malformed: c.malformed.Load(), Forged: c.forged.Load(),
+		Drops: c.drops.Load(), Unstamped: c.unstamped.Load(),
+		ReceiveErrors: c.receiveErrors.Load(), Ticks: c.ticks.Load(), LateTicks: c.lateTicks.Load(),
+		ClockSteps: c.steps.Load(),
+	}
+}

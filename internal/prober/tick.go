@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prober
+
+import (
+	"time"
+
+	"connmonitor/internal/rawsock"
+)
+
+const (
+	millisecond = int64(time.Millisecond)
+	maxTick     = 20 * millisecond
+	minTick     = millisecond
+)
+
+// Slack is how much earlier than asked a timer may fire, in ns: the wheel
+// counts whole milliseconds. A client takes for due what is due within it.
+const Slack = millisecond
+
+// retune chooses the tick: the smallest of 20 ms, half the smallest spacing in
+// use, 64 probes' worth, and half the granted buffer's worth, for transmit
+// stamps and replies share the receive buffer. An empty tick costs about 27 us
+// here, so at a low rate the tick is the cost, not the packets.
+func (l *Loop) retune() {
+	tick, rate := maxTick, 0.0
+	for _, c := range l.clients {
+		d := c.Demand()
+		if d.Spacing > 0 {
+			tick = min(tick, int64(d.Spacing)/2)
+		}
+		rate += d.Rate
+	}
+	if rate > 0 {
+		tick = min(tick, int64(rawsock.Batch*1e9/rate))
+		if l.info.Replies > 0 {
+			tick = min(tick, int64(float64(l.info.Replies)/2/rate*1e9))
+		}
+	}
+	l.tick = max(tick, minTick)
+}
+
+// Retune is called by a client whose Demand has changed.
+func (l *Loop) Retune() { l.retune() }
+
+// sleep tells how long nothing is to be done. While something is in flight or
+// waits to be sent, that is until the next tick of a fixed rhythm; else until
+// the next timer, and for ever when there is none. Never less than a tick from
+// the last, so that what is due within one goes out together.
+func (l *Loop) sleep() time.Duration {
+	next := l.last + l.tick
+	if l.flying == 0 && l.out.pending() == 0 {
+		ms, ok := l.timers.wheel.next()
+		if !ok {
+			ms = (l.now + int64(time.Hour)) / millisecond
+		}
+		next = max(next, ms*millisecond)
+	}
+	_, now := l.clock.read()
+	if late := now - next; late > 0 {
+		if late > l.tick {
+			l.stats.lateTicks.Add(1)
+		}
+		l.last = now // a rhythm that was missed is begun anew, not caught up with
+		return 0
+	}
+	l.last = next
+	return time.Duration(next - now)
+}
