@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ping makes bursts of echo requests of the probes that prober sends,
+// and one vitals.Ping of each burst's verdicts.
+//
+// Bursts keep a fixed schedule, whatever was lost: a burst may start while
+// pings of the one before are still awaited. All targets of a loop are entries
+// in slabs without pointers, moved by the loop's timers; the figures of a burst
+// are accumulated as the verdicts come, so that no RTT is kept. What is sent
+// and matched is prober's business; when a target is measured, monitor's.
+package ping
+
+import (
+	"syscall"
+	"time"
+
+	"connmonitor/internal/prober"
+	"connmonitor/internal/rawsock"
+	"connmonitor/internal/vitals"
+)
+
+// Plan is how a target is pinged. Targets with equal plans share one.
+type Plan struct {
+	// Period is the time between the starts of two bursts; 0: a burst starts
+	// only when Start asks for one.
+	Period   time.Duration
+	Interval time.Duration // between two pings of a burst
+	Timeout  time.Duration
+	Count    int // pings in a burst, 1..65535
+	Size     int // payload bytes, 1..65507
+	From     rawsock.Addr
+	Iface    int32
+	TOS      uint8
+	DF       bool
+}
+
+// Done takes the statistic of a finished burst, on the loop's goroutine. p is
+// valid during the call. cause is why the last of its unknown probes is
+// unknown, 0 when there is none.
+type Done func(key uint32, p *vitals.Ping, cause syscall.Errno)
+
+// Pinger pings the targets of one loop. Its methods are for the loop's
+// goroutine (prober.Loop.Do); targets are named by the number that Add returns.
+type Pinger struct {
+	loop   *prober.Loop
+	client uint8
+	done   Done
+
+	plans     []Plan
+	planUses  []int
+	planIndex map[Plan]uint32
+
+	targets []target
+	free    []uint32
+	bursts  []burst
+	unused  []int32
+	open    int // bursts that are not complete
+	live    int // targets in use
+	stopped bool
+
+	missed uint64
+	result vitals.Ping
+}
+
+// target is one pinged address. The time of its next ping is in nextPing while
+// a burst is being sent, else in nextBurst.
+type target struct {
+	to        rawsock.Addr
+	nextBurst int64 // mono ns
+	nextPing  int64
+	key       uint32
+	plan      uint32
+	timer     prober.Timer
+	sending   int32  // the burst that is being sent; none
+	awaited   int32  // head of the list of its bursts that are not complete
+	bursts    uint16 // bursts so far, modulo 2^16: the upper half of a probe's tag
+	used      bool
+	removed   bool
+}
+
+// burst is one burst that is not complete.
+type burst struct {
+	sample      vitals.Sample
+	target      uint32
+	next        int32 // of the same target
+	number      uint16
+	sent        uint16 // handed to the loop
+	ended       uint16 // of these, with a verdict
+	count       uint16
+	unknown     uint16
+	unreachable uint16
+	late        uint16
+	duplicate   uint16
+	cause       uint16
+}
+
+const none = int32(-1)
+
+// MinPeriod is the shortest period of a target's bursts; a shorter one is taken
+// for it.
+const MinPeriod = 100 * time.Microsecond
+
+// New makes the pinger of a loop and attaches it.
+func New(loop *prober.Loop, done Done) *Pinger {
+	p := &Pinger{loop: loop, done: done, planIndex: map[Plan]uint32{}}
+	p.client = loop.Attach(p)
+	return p
+}
+
+// Add adds a target whose first burst starts at mono (ns); below 0 it waits
+// for Start. key comes back with its results.
+func (p *Pinger) Add(key uint32, to rawsock.Addr, plan Plan, at int64) uint32 {
+	var id uint32
+	if n := len(p.free); n > 0 {
+		id, p.free = p.free[n-1], p.free[:n-1]
+	} else {
+		id = uint32(len(p.targets))
+		p.targets = append(p.targets, target{})
+	}
+	if plan.Period > 0 {
+		plan.Period = max(plan.Period, MinPeriod)
+	}
+	t := &p.targets[id]
+	// The burst count goes on over the uses of the entry, so that a duplicate
+	// for its former owner is not taken for the new one's.
+	*t = target{
+		to: to, key: key, plan: p.share(plan), bursts: t.bursts,
+		sending: none, awaited: none, used: true, timer: p.loop.NewTimer(p.client, id),
+	}
+	p.live++
+	p.loop.Retune()
+	if at >= 0 {
+		p.Start(id, at)
+	}
+	return id
+}
+
+// share returns the index of a plan, counting its users.
+func (p *Pinger) share(plan Plan) uint32 {
+	i, ok := p.planIndex[plan]
+	if !ok {
+		i = uint32(len(p.plans))
+		p.plans, p.planUses = append(p.plans, plan), append(p.planUses, 0)
+		p.planIndex[plan] = i
+	}
+	p.planUses[i]++
+	return i
+}
+
+// Start lets the next burst of a target begin at mono (ns).
+func (p *Pinger) Start(id uint32, at int64) {
+	t := &p.targets[id]
+	if p.stopped || t.removed {
+		return
+	}
+	t.nextBurst = at
+	if t.sending == none {
+		p.loop.Set(t.timer, at)
+	}
+}
+
+// Readdress lets the following pings of a target go to another address.
+func (p *Pinger) Readdress(id uint32, to rawsock.Addr) { p.targets[id].to = to }
+
+// Remove takes a target away. What is in flight is finished and handed over.
+func (p *Pinger) Remove(id uint32) {
+	p.targets[id].removed = true
+	p.settle(id)
+}
+
+// Stop starts no more bursts; those that have begun are finished.
+func (p *Pinger) Stop() {
+	p.stopped = true
+	for i := range p.targets {
+		if t := &p.targets[i]; t.used && t.sending == none {
+			p.loop.Stop(t.timer)
+		}
+	}
+}
+
+// Missed is the number of bursts that were not started because our own side
+// was late or the one before had not left yet.
+func (p *Pinger) Missed() uint64 { return p.missed }
+
+// Idle is for prober.
+func (p *Pinger) Idle() bool { return p.open == 0 }
+
+// Demand is for prober.
+func (p *Pinger) Demand() prober.Demand {
+	var d prober.Demand
+	for i, n := range p.planUses {
+		if n == 0 {
+			continue
+		}
+		plan := &p.plans[i]
+		spacing := plan.Period
+		if plan.Count > 1 {
+			spacing = plan.Interval
+		}
+		if spacing > 0 && (d.Spacing == 0 || spacing < d.Spacing) {
+			d.Spacing = spacing
+		}
+		if plan.Period > 0 {
+			d.Rate += float64(n) * float64(plan.Count) / plan.Period.Seconds()
+		}
+	}
+	return d
+}
