@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vantage
+
+import (
+	"fmt"
+
+	"connmonitor/internal/vitals"
+)
+
+// Lacks tells, a sentence each, which of the measurements that s asks for are
+// not possible, why, and what would help.
+func (a Ability) Lacks(s *vitals.Settings) []string {
+	switch {
+	case !s.Ping && !s.Trace:
+		return nil
+	case a.Err != nil && !a.Denied:
+		return []string{fmt.Sprintf("pings and traces are not possible: %v", a.Err)}
+	case a.Err != nil:
+		return []string{fmt.Sprintf("pings and traces are not possible without privilege (%v); %s", a.Err, remedy)}
+	case s.Ping && !a.Ping:
+		return []string{"pings are not possible without privilege, traces use UDP; " + remedy}
+	}
+	return nil
+}
+
+// remedy names the commands that give the privilege (contract 2.4).
+const remedy = `allow raw sockets with "setcap cap_net_raw+ep" on the program, ` +
+	`or unprivileged pings with "sysctl net.ipv4.ping_group_range='0 2147483647'"`
