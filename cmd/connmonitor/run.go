@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"connmonitor/internal/config"
+	"connmonitor/internal/monitor"
+	"connmonitor/internal/prober"
+	"connmonitor/internal/report"
+	"connmonitor/internal/vantage"
+)
+
+// Exit statuses (contract 1.1).
+const (
+	exitGood  = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// process is what run has of the operating system, so that tests can give it
+// another.
+type process struct {
+	stdin          io.Reader
+	stdout, stderr *os.File
+	getenv         func(string) string
+	signals        <-chan os.Signal
+	exit           func(status int) // at once: a second SIGTERM or SIGINT
+}
+
+// run is connmonitor: it returns the exit status.
+func run(args []string, p process) int {
+	c, err := parse(args)
+	switch {
+	case err != nil:
+		fmt.Fprintf(p.stderr, "connmonitor: %v\n", err)
+		return exitUsage
+	case c.help:
+		_, _ = io.WriteString(p.stdout, usage)
+		return exitGood
+	case c.version:
+		fmt.Fprintf(p.stdout, "connmonitor Version %s\n", version)
+		return exitGood
+	}
+	s, err := open(c, p)
+	if err != nil {
+		report.NewLog(p.stderr, report.Colour(p.stderr, p.getenv)).Error("OutputError", "%v", err)
+		return exitError
+	}
+	return s.finish(s.run())
+}
+
+// session is one run of the program with its files open.
+type session struct {
+	command *command
+	process process
+	log     *report.Log
+	output  *report.Output
+	errors  *report.Output     // behind log, so that no loop waits for its reader
+	ended   <-chan struct{}    // errors has written all
+	end     context.CancelFunc // of errors
+	files   []*report.LogFile  // to be reopened on SIGUSR1
+}
+
+// open opens what records and errors are written to.
+func open(c *command, p process) (*session, error) {
+	s := &session{command: c, process: p}
+	var errors io.Writer = p.stderr
+	colour := report.Colour(p.stderr, p.getenv)
+	if c.err != "" {
+		f, err := s.file(c.err)
+		if err != nil {
+			return nil, err
+		}
+		errors, colour = f, false
+	}
+	s.errors = report.NewOutput(errors, nil, report.Options{Name: "standard error", Limit: 1 << 20, Drain: time.Second})
+	s.log = report.NewLog(s.errors, colour)
+	var records io.Writer = p.stdout
+	if c.log != "" {
+		f, err := s.file(c.log)
+		if err != nil {
+			return nil, err
+		}
+		records = f
+	}
+	name := "standard output"
+	if c.log != "" {
+		name = c.log
+	}
+	if !c.quiet {
+		s.output = report.NewOutput(records, s.log, report.Options{Name: name})
+	}
+	s.runErrors()
+	return s, nil
+}
+
+func (s *session) file(path string) (*report.LogFile, error) {
+	f, err := report.OpenFile(path)
+	if err == nil {
+		s.files = append(s.files, f)
+	}
+	return f, err
+}
+
+func (s *session) runErrors() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	s.end, s.ended = cancel, done
+	go func() {
+		defer close(done)
+		_ = s.errors.Run(ctx) // when nobody reads the errors there is nobody to tell
+	}()
+}
+
+// finish writes what the log still has to say.
+func (s *session) finish(status int) int {
+	s.log.Flush()
+	s.end()
+	<-s.ended
+	for _, f := range s.files {
+		_ = f.Close()
+	}
+	return status
+}
+
+func (s *session) run() int {
+	c, err := s.load()
+	if err != nil {
+		s.logLoad(err)
+		return exitError
+	}
+	if s.command.check {
+		return s.check(c)
+	}
+	return s.monitor(c)
+}
+
+// load reads the configuration.
+func (s *session) load() (*config.Config, error) {
+	if s.command.stdin() {
+		return config.Read(s.process.stdin, "standard input")
+	}
+	f, err := os.Open(s.command.file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return config.Read(f, s.command.file)
+}
+
+func (s *session) logLoad(err error) {
+	var invalid *config.ErrorList
+	if errors.As(err, &invalid) {
+		monitor.LogInvalid(s.log, invalid)
+		return
+	}
+	s.log.Error("ConfigError", "%v", err)
+}
+
+// check is --check: what was understood, and the load that it means.
+func (s *session) check(c *config.Config) int {
+	if err := c.Table(s.process.stdout); err != nil {
+		s.log.Error("OutputError", "%v", err)
+		return exitError
+	}
+	if len(c.Targets) == 0 {
+		s.log.Error("ConfigError", "the configuration names no host")
+		return exitError
+	}
+	return exitGood
+}
+
+func (s *session) monitor(c *config.Config) int {
+	o := monitor.Options{Config: c, Output: s.output, Log: s.log}
+	if !s.command.stdin() {
+		o.Load = s.load
+	}
+	if s.command.rate > 0 {
+		o.Vantage = vantage.Options{Pace: prober.NewPace(s.command.rate)}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	reload := make(chan struct{}, 1)
+	var handler sync.WaitGroup
+	done := make(chan struct{})
+	handler.Go(func() { s.handle(cancel, reload, done) })
+	err := monitor.New(o).Run(ctx, reload)
+	cancel()
+	close(done)
+	handler.Wait()
+	if err != nil {
+		return exitError
+	}
+	return exitGood
+}
+
+// handle takes the signals until done.
+func (s *session) handle(stop context.CancelFunc, reload chan<- struct{}, done <-chan struct{}) {
+	stopping := false
+	for {
+		select {
+		case <-done:
+			return
+		case sig := <-s.process.signals:
+			switch sig {
+			case syscall.SIGHUP:
+				select {
+				case reload <- struct{}{}:
+				default: // one is on its way, and will read the newest
+				}
+			case syscall.SIGUSR1:
+				s.reopen()
+			default:
+				if stopping {
+					s.process.exit(128 + int(sig.(syscall.Signal)))
+				}
+				stopping = true
+				stop()
+			}
+		}
+	}
+}
+
+// reopen opens the files of --log and --err again, after a rotation.
+func (s *session) reopen() {
+	for _, f := range s.files {
+		if err := f.Reopen(); err != nil {
+			s.log.Error("OutputError", "%v; going on with the one before", err)
+		}
+	}
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Connvitals measures the network conditions towards hosts once and prints
+// what it found: bursts of pings, traces of the route and a scan of services.
+// See connvitals(1).
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set by the linker from the file VERSION.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}

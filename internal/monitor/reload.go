@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package monitor
+
+import (
+	"errors"
+	"time"
+
+	"connmonitor/internal/config"
+	"connmonitor/internal/vitals"
+)
+
+// reload reads the configuration again (contract 1.1, SIGHUP). A file that can
+// be read but is not valid changes nothing; one that cannot be read ends the
+// monitor.
+func (m *Monitor) reload() error {
+	if m.o.Load == nil {
+		m.log.Error("ReloadError", "the configuration came from standard input and cannot be read again; going on with it")
+		return nil
+	}
+	c, err := m.o.Load()
+	var invalid *config.ErrorList
+	switch {
+	case errors.As(err, &invalid):
+		LogInvalid(m.log, invalid)
+		m.log.Error("ReloadError", "the configuration is not valid; going on with the one before")
+		return nil
+	case err != nil:
+		m.log.Error("ReloadError", "%v", err)
+		return ErrReload
+	case len(c.Targets) == 0:
+		m.log.Error("ReloadError", "the configuration names no host; going on with the one before")
+		return nil
+	}
+	m.possible(c)
+	added, removed, kept := m.apply(c)
+	m.log.Warn("configuration read again: %d targets added, %d removed, %d unchanged", added, removed, kept)
+	return nil
+}
+
+// errorLogger is what LogInvalid needs of a report.Log.
+type errorLogger interface {
+	Error(typ, format string, args ...any)
+}
+
+// LogInvalid logs each error of a configuration.
+func LogInvalid(log errorLogger, list *config.ErrorList) {
+	for _, e := range list.Errors {
+		log.Error("ConfigError", "%v", e)
+	}
+	if list.More > 0 {
+		log.Error("ConfigError", "and %d more errors", list.More)
+	}
+}
+
+// identity is what makes a line of one configuration the same as a line of
+// another: the host as typed and the settings, which are interned.
+type identity struct {
+	name     string
+	settings *vitals.Settings
+}
+
+// apply makes c the running configuration. A target whose line did not change
+// keeps its state; the new ones are there before the old ones go.
+func (m *Monitor) apply(c *config.Config) (added, removed, kept int) {
+	old := map[identity][]*target{}
+	for _, t := range m.table.all() {
+		id := identity{t.Name, t.Settings}
+		old[id] = append(old[id], t)
+	}
+	var fresh []*target
+	for i := range c.Targets {
+		v := c.Targets[i]
+		v.Settings = m.intern(v.Settings)
+		id := identity{v.Name, v.Settings}
+		if same := old[id]; len(same) > 0 {
+			old[id] = same[1:]
+			kept++
+			continue
+		}
+		fresh = append(fresh, &target{Target: v})
+	}
+	m.beginAll(fresh)
+	for _, gone := range old {
+		for _, t := range gone {
+			m.remove(t)
+			removed++
+		}
+	}
+	return len(fresh), removed, kept
+}
+
+// intern makes equal settings the same pointer over all configurations.
+func (m *Monitor) intern(s *vitals.Settings) *vitals.Settings {
+	if known, ok := m.settings[*s]; ok {
+		return known
+	}
+	m.settings[*s] = s
+	return s
+}
+
+func (m *Monitor) beginAll(ts []*target) {
+	now := time.Now()
+	for i, t := range ts {
+		t.start = now.Add(startOffset(i, len(ts)))
+		m.table.add(t)
+		m.begin(t)
+	}
+}
+
+// startOffset spreads the first measurements of n targets (contract 1.2): 10 ms
+// apart up to 100, over one second up to 10,000, and 10,000 a second beyond.
+func startOffset(i, n int) time.Duration {
+	switch {
+	case n <= 100:
+		return time.Duration(i) * 10 * time.Millisecond
+	case n <= 10_000:
+		return time.Duration(i) * time.Second / time.Duration(n)
+	}
+	return time.Duration(i) * 100 * time.Microsecond
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package monitor
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"connmonitor/internal/resolve"
+	"connmonitor/internal/vantage"
+	"connmonitor/internal/vitals"
+)
+
+// target is one configured target and the state that it keeps over reloads.
+type target struct {
+	vitals.Target
+	key   uint32
+	start time.Time      // when its first measurement is due
+	name  *resolve.Watch // nil for a literal address
+
+	mu      sync.Mutex // guards what follows
+	addr    netip.Addr
+	watch   *vantage.Watch // nil until the address is known
+	round   *round         // of the Bundled form
+	faults  fault          // those that have been logged and not cleared
+	removed bool
+}
+
+// begin measures the target: at once when its address is literal, else when
+// its name has resolved.
+func (m *Monitor) begin(t *target) {
+	switch {
+	case !t.Measures():
+	case t.Addr.IsValid():
+		m.measure(t, t.Addr)
+	default:
+		t.mu.Lock() // the first update may come before Watch returns
+		defer t.mu.Unlock()
+		t.name = m.resolver.Watch(t.Name, t.Family, func(u resolve.Update) { m.resolved(t, u) })
+	}
+}
+
+// measure begins to measure t at addr.
+func (m *Monitor) measure(t *target, addr netip.Addr) {
+	start := t.start
+	if now := time.Now(); start.Before(now) {
+		start = now
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.removed {
+		return
+	}
+	t.addr = addr
+	w, err := m.point.Add(t.key, &t.Target, addr, start)
+	if err != nil {
+		m.fault(t, faultSetup, err.Error())
+		return
+	}
+	if can := m.point.Can(vantage.IsIPv6(addr)); can.Err != nil && !can.Denied && (t.Ping || t.Trace) {
+		m.fault(t, faultSetup, can.Err.Error()) // want of privilege was logged for all
+	} else {
+		m.clear(t, faultSetup)
+	}
+	t.watch = w
+	if t.Form == vitals.Bundled {
+		m.startRound(t, start)
+	}
+}
+
+// resolved is told by the resolver what is known of t's name.
+func (m *Monitor) resolved(t *target, u resolve.Update) {
+	t.mu.Lock()
+	if u.Err != nil {
+		m.fault(t, faultName, u.Err.Error())
+	} else {
+		m.clear(t, faultName)
+	}
+	before, measured := t.addr, t.watch != nil
+	t.mu.Unlock()
+	switch {
+	case !u.Addr.IsValid() || u.Addr == before && measured:
+	case !measured:
+		m.measure(t, u.Addr)
+	default:
+		m.log.Warn("the address of %s is now %s, it was %s", t.Name, u.Addr, before)
+		m.move(t, u.Addr)
+	}
+}
+
+// move measures t at another address. The loops are by family, so a target that
+// changes its family leaves one and enters the other under a new key: what is
+// in flight still belongs to the old.
+func (m *Monitor) move(t *target, addr netip.Addr) {
+	if vantage.IsIPv6(addr) == vantage.IsIPv6(t.address()) {
+		t.mu.Lock()
+		t.addr = addr
+		err := t.watch.Readdress(addr)
+		if err != nil {
+			m.fault(t, faultSetup, err.Error())
+		}
+		t.mu.Unlock()
+		return
+	}
+	t.mu.Lock()
+	old := &target{Target: t.Target, key: t.key, addr: t.addr, watch: t.watch, round: t.round, removed: true}
+	t.watch, t.round = nil, nil
+	t.mu.Unlock()
+	m.table.replace(old)
+	old.watch.Remove()
+	m.retire(old)
+	m.table.add(t)
+	m.measure(t, addr)
+}
+
+// replace puts the remains of a target in the place of its key.
+func (b *table) replace(t *target) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.targets[t.key] = t
+}
+
+// remove takes a target away; what is in flight is finished and printed.
+func (m *Monitor) remove(t *target) {
+	if t.name != nil {
+		t.name.Close()
+	}
+	t.mu.Lock()
+	t.removed = true
+	w := t.watch
+	m.forget(t)
+	t.mu.Unlock()
+	if w != nil {
+		w.Remove()
+	}
+	m.retire(t)
+}
+
+// retire frees the key of a removed target when the last result that could
+// come for it has come: a burst and its time-out, a trace of two, and as much
+// again.
+func (m *Monitor) retire(t *target) {
+	last := time.Duration(t.NumPings)*t.Interval + 4*t.Timeout
+	time.AfterFunc(2*last+10*time.Second, func() { m.table.release(t.key) })
+}
+
+func (t *target) isRemoved() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.removed
+}
+
+func (t *target) address() netip.Addr {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.addr
+}
+
+// fault is a set of what can go wrong with a target again and again.
+type fault uint8
+
+const (
+	faultName  fault = 1 << iota // its name does not resolve
+	faultSetup                   // its settings do not fit this machine
+	faultPing                    // our own side spoils its pings,
+	faultTrace                   // its traces
+	faultScan                    // or its scans
+)
+
+// kinds are the type of the EE line and the WW line of the end, by fault.
+func (f fault) kinds() (typ, over string) {
+	switch f {
+	case faultName:
+		return "ResolveError", "the name resolves again"
+	case faultSetup:
+		return "TargetError", "can be measured again"
+	case faultPing:
+		return "PingError", "pings go out again"
+	case faultTrace:
+		return "TraceError", "traces go out again"
+	}
+	return "ScanError", "scans go out again"
+}
+
+// key of the log's table of faults.
+func (t *target) faultKey(f fault) string {
+	typ, _ := f.kinds()
+	return typ + " " + t.ID
+}
+
+// fault logs a fault of t when it begins or changes. The caller holds t.mu.
+func (m *Monitor) fault(t *target, f fault, text string) {
+	t.faults |= f
+	typ, _ := f.kinds()
+	if f != faultName { // the resolver's text names the host
+		text = t.Name + ": " + text
+	}
+	m.log.Fault(t.faultKey(f), typ, text)
+}
+
+// clear logs that a fault of t is over, if there was one. The caller holds
+// t.mu.
+func (m *Monitor) clear(t *target, f fault) {
+	if t.faults&f == 0 {
+		return
+	}
+	t.faults &^= f
+	_, over := f.kinds()
+	m.log.Clear(t.faultKey(f), t.Name+": "+over)
+}
+
+// forget drops the faults of a removed target. The caller holds t.mu.
+func (m *Monitor) forget(t *target) {
+	for f := faultName; f <= faultScan; f <<= 1 {
+		if t.faults&f != 0 {
+			m.log.Forget(t.faultKey(f))
+		}
+	}
+	t.faults = 0
+}
