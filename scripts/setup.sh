@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs the programs that the tests use. Does nothing when all of them are
+# there, so that it needs no network the second time. `setup.sh --missing`
+# only prints the Debian packages that are missing.
+set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
+
+# command:package
+needs=(
+	mandoc:mandoc nft:nftables ip:iproute2 nginx:nginx-light mariadbd:mariadb-server
+	ping:iputils-ping tcpdump:tcpdump traceroute:traceroute ps:procps
+)
+
+missing=()
+for need in "${needs[@]}"; do
+	command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
+done
+if [ "${1:-}" = --missing ]; then
+	echo "${missing[*]}"
+	exit 0
+fi
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+	echo "setup: install these, under the names that your system gives them: ${missing[*]}" >&2
+	exit 1
+fi
+
+# The tests start their own servers, in their own namespaces; nothing of
+# Debian's may start because it was installed.
+policy=/usr/sbin/policy-rc.d
+saved=
+if [ -e $policy ]; then
+	saved=$policy.before-connmonitor
+	mv $policy "$saved"
+fi
+restore() {
+	rm -f $policy
+	[ -z "$saved" ] || mv "$saved" $policy
+}
+trap restore EXIT
+printf '#!/bin/sh\nexit 101\n' >$policy
+chmod 0755 $policy
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
