@@ -15,6 +15,7 @@ import (
 	"connmonitor/internal/config"
 	"connmonitor/internal/monitor"
 	"connmonitor/internal/prober"
+	"connmonitor/internal/rawsock"
 	"connmonitor/internal/report"
 	"connmonitor/internal/vantage"
 )
@@ -132,16 +133,48 @@ func (s *session) finish(status int) int {
 	return status
 }
 
+// run does what the command line asks for; the signals work from the beginning,
+// for a standard input may never end.
 func (s *session) run() int {
-	c, err := s.load()
-	if err != nil {
+	ctx, cancel := context.WithCancel(context.Background())
+	reload := make(chan struct{}, 1)
+	var handler sync.WaitGroup
+	done := make(chan struct{})
+	handler.Go(func() { s.handle(cancel, reload, done) })
+	defer handler.Wait()
+	defer close(done)
+	defer cancel()
+	c, err := s.firstLoad(ctx)
+	switch {
+	case err != nil:
 		s.logLoad(err)
 		return exitError
-	}
-	if s.command.check {
+	case c == nil:
+		return exitGood // ended before there was anything to measure
+	case s.command.check:
 		return s.check(c)
 	}
-	return s.monitor(c)
+	return s.monitor(ctx, c, reload)
+}
+
+// firstLoad is load until ctx is cancelled, which returns neither. A read that
+// nothing comes of is left to the end of the process.
+func (s *session) firstLoad(ctx context.Context) (*config.Config, error) {
+	type result struct {
+		config *config.Config
+		err    error
+	}
+	loaded := make(chan result, 1)
+	go func() {
+		c, err := s.load()
+		loaded <- result{c, err}
+	}()
+	select {
+	case r := <-loaded:
+		return r.config, r.err
+	case <-ctx.Done():
+		return nil, nil
+	}
 }
 
 // load reads the configuration.
@@ -179,24 +212,15 @@ func (s *session) check(c *config.Config) int {
 	return exitGood
 }
 
-func (s *session) monitor(c *config.Config) int {
-	o := monitor.Options{Config: c, Output: s.output, Log: s.log}
+func (s *session) monitor(ctx context.Context, c *config.Config, reload <-chan struct{}) int {
+	o := monitor.Options{Config: c, Output: s.output, Log: s.log, Opened: rawsock.DropPrivileges}
 	if !s.command.stdin() {
 		o.Load = s.load
 	}
 	if s.command.rate > 0 {
 		o.Vantage = vantage.Options{Pace: prober.NewPace(s.command.rate)}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	reload := make(chan struct{}, 1)
-	var handler sync.WaitGroup
-	done := make(chan struct{})
-	handler.Go(func() { s.handle(cancel, reload, done) })
-	err := monitor.New(o).Run(ctx, reload)
-	cancel()
-	close(done)
-	handler.Wait()
-	if err != nil {
+	if err := monitor.New(o).Run(ctx, reload); err != nil {
 		return exitError
 	}
 	return exitGood
