@@ -44,6 +44,8 @@ type command struct {
 	hosts    []string
 	rate     float64
 	interval time.Duration
+	ipv4     bool
+	ipv6     bool
 	help     bool
 	version  bool
 }
@@ -68,8 +70,8 @@ func options() []option {
 		{short: 't', long: "trace", flag: func(c *command) { c.settings.Trace = true }},
 		{short: 's', long: "port-scan", flag: func(c *command) { c.settings.Scan = true }},
 		{short: 'j', long: "json", flag: func(c *command) { c.settings.JSON = true }},
-		{short: '4', flag: func(c *command) { c.settings.Family = vitals.Family4 }},
-		{short: '6', flag: func(c *command) { c.settings.Family = vitals.Family6 }},
+		{short: '4', flag: func(c *command) { c.ipv4, c.settings.Family = true, vitals.Family4 }},
+		{short: '6', flag: func(c *command) { c.ipv6, c.settings.Family = true, vitals.Family6 }},
 		{short: 'H', long: "hops", set: func(c *command, v string) (err error) {
 			c.settings.Hops, err = integer(v, 1, math.MaxInt32)
 			c.settings.Hops = min(c.settings.Hops, 255)
@@ -147,6 +149,8 @@ func (c *command) complete() error {
 		return nil
 	case len(c.hosts) == 0:
 		return fmt.Errorf("no host given: %w", errUsage)
+	case c.ipv4 && c.ipv6:
+		return fmt.Errorf("-4 and -6 exclude each other: %w", errUsage)
 	case !s.Ping && !s.Trace && !s.Scan:
 		return fmt.Errorf("nothing to measure: --no-ping without --trace or --port-scan: %w", errUsage)
 	}

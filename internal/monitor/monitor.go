@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,9 @@ type Options struct {
 	// Resolver and Vantage are handed on; their zero values are the defaults.
 	Resolver resolve.Options
 	Vantage  vantage.Options
+	// Opened is called when the sockets are open, and privilege has served; nil:
+	// nothing.
+	Opened func() error
 	// Drain is how long the running measurements may take to finish at the end;
 	// 0 is 15 s.
 	Drain time.Duration
@@ -90,6 +94,11 @@ func (m *Monitor) Run(ctx context.Context, reload <-chan struct{}) error {
 		return ErrNoTarget
 	}
 	m.point.Open()
+	if m.o.Opened != nil {
+		if err := m.o.Opened(); err != nil {
+			m.log.Error("PrivilegeError", "%v", err)
+		}
+	}
 	if !m.possible(m.o.Config) {
 		return ErrImpossible
 	}
@@ -232,6 +241,23 @@ func (b *table) add(t *target) {
 	b.targets = append(b.targets, t)
 }
 
+// lock finds the target of a key and locks it; nil when there is none. A target
+// that has left its key (replace) while its lock was waited for is not the one
+// whose result it is, so it is looked up again.
+func (b *table) lock(key uint32) *target {
+	for {
+		t := b.get(key)
+		if t == nil {
+			return nil
+		}
+		t.mu.Lock()
+		if b.get(key) == t {
+			return t
+		}
+		t.mu.Unlock()
+	}
+}
+
 func (b *table) get(key uint32) *target {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -246,15 +272,11 @@ func (b *table) release(key uint32) {
 	b.free = append(b.free, key)
 }
 
-// all are the targets that have not been removed.
+// all are the targets that have not been removed. A target's lock may be held
+// when the table's is taken (lock, replace), so not the other way round.
 func (b *table) all() []*target {
 	b.mu.RLock()
-	defer b.mu.RUnlock()
-	all := make([]*target, 0, len(b.targets))
-	for _, t := range b.targets {
-		if t != nil && !t.isRemoved() {
-			all = append(all, t)
-		}
-	}
-	return all
+	all := slices.Clone(b.targets)
+	b.mu.RUnlock()
+	return slices.DeleteFunc(all, func(t *target) bool { return t == nil || t.isRemoved() })
 }

@@ -33,11 +33,10 @@ func (e *emitter) emit(r *vitals.Record) {
 
 // Pinged implements vantage.Sink.
 func (m *Monitor) Pinged(key uint32, p *vitals.Ping, cause syscall.Errno) {
-	t := m.table.get(key)
+	t := m.table.lock(key)
 	if t == nil {
 		return
 	}
-	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p.Unknown > 0 {
 		m.fault(t, faultPing, fmt.Sprintf("pings were spoiled by this host: %v", cause))
@@ -58,11 +57,10 @@ func (m *Monitor) Pinged(key uint32, p *vitals.Ping, cause syscall.Errno) {
 
 // Traced implements vantage.Sink.
 func (m *Monitor) Traced(key uint32, path *vitals.Path, changed bool, cause syscall.Errno) {
-	t := m.table.get(key)
+	t := m.table.lock(key)
 	if t == nil {
 		return
 	}
-	t.mu.Lock()
 	defer t.mu.Unlock()
 	if path == nil {
 		m.fault(t, faultTrace, fmt.Sprintf("the trace was spoiled by this host: %v", cause))
@@ -81,11 +79,10 @@ func (m *Monitor) Traced(key uint32, path *vitals.Path, changed bool, cause sysc
 
 // Scanned implements vantage.Sink.
 func (m *Monitor) Scanned(key uint32, scan *vitals.Scan, err error) {
-	t := m.table.get(key)
+	t := m.table.lock(key)
 	if t == nil {
 		return
 	}
-	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
 		m.fault(t, faultScan, err.Error())

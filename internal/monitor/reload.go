@@ -54,7 +54,9 @@ func LogInvalid(log errorLogger, list *config.ErrorList) {
 }
 
 // identity is what makes a line of one configuration the same as a line of
-// another: the host as typed and the settings, which are interned.
+// another: the host as typed and the settings, which are interned. The ID is
+// not in it: who stands second of two equal hosts is called host#2 until the
+// first one goes.
 type identity struct {
 	name     string
 	settings *vitals.Settings
@@ -69,11 +71,14 @@ func (m *Monitor) apply(c *config.Config) (added, removed, kept int) {
 		old[id] = append(old[id], t)
 	}
 	var fresh []*target
+	known := m.settings
+	m.settings = make(map[vitals.Settings]*vitals.Settings) // of those that are in use
 	for i := range c.Targets {
 		v := c.Targets[i]
-		v.Settings = m.intern(v.Settings)
+		v.Settings = m.intern(v.Settings, known)
 		id := identity{v.Name, v.Settings}
 		if same := old[id]; len(same) > 0 {
+			m.rename(same[0], v.ID, v.Line)
 			old[id] = same[1:]
 			kept++
 			continue
@@ -90,13 +95,27 @@ func (m *Monitor) apply(c *config.Config) (added, removed, kept int) {
 	return len(fresh), removed, kept
 }
 
-// intern makes equal settings the same pointer over all configurations.
-func (m *Monitor) intern(s *vitals.Settings) *vitals.Settings {
-	if known, ok := m.settings[*s]; ok {
-		return known
+// intern makes equal settings the same pointer over all configurations; known
+// are those of the one before.
+func (m *Monitor) intern(s *vitals.Settings, known map[vitals.Settings]*vitals.Settings) *vitals.Settings {
+	if same, ok := known[*s]; ok {
+		s = same
+	} else if same, ok := m.settings[*s]; ok {
+		s = same
 	}
 	m.settings[*s] = s
 	return s
+}
+
+// rename gives a target that stays the ID and the line that it has in another
+// configuration. A fault that goes on is told again under the new ID.
+func (m *Monitor) rename(t *target, id string, line int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ID != id {
+		m.forget(t)
+	}
+	t.ID, t.Line = id, line
 }
 
 func (m *Monitor) beginAll(ts []*target) {

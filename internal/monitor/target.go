@@ -106,8 +106,8 @@ func (m *Monitor) move(t *target, addr netip.Addr) {
 	t.mu.Lock()
 	old := &target{Target: t.Target, key: t.key, addr: t.addr, watch: t.watch, round: t.round, removed: true}
 	t.watch, t.round = nil, nil
-	t.mu.Unlock()
 	m.table.replace(old)
+	t.mu.Unlock()
 	old.watch.Remove()
 	m.retire(old)
 	m.table.add(t)

@@ -14,12 +14,13 @@ import (
 const retryAfter = int64(20 * time.Millisecond)
 
 // Due is for prober: a burst is to begin, or the next ping of one to leave.
+// What is late is caught up with at once.
 func (p *Pinger) Due(id uint32, now int64) {
-	t := &p.targets[id]
-	if t.sending == none && !p.begin(id, now) {
-		return
+	for p.targets[id].sending != none || p.begin(id, now) {
+		if p.send(id, now); p.targets[id].sending != none || p.plans[p.targets[id].plan].Period == 0 {
+			return
+		}
 	}
-	p.send(id, now)
 }
 
 // tooLate is how late a burst may begin. What is later by this and by a period
@@ -48,7 +49,10 @@ func (p *Pinger) begin(id uint32, now int64) bool {
 		t.nextBurst += n * period
 	}
 	t.nextPing = t.nextBurst
-	t.nextBurst += int64(plan.Period)
+	t.nextBurst = never
+	if plan.Period > 0 {
+		t.nextBurst = t.nextPing + int64(plan.Period)
+	}
 	t.bursts++
 	t.sending = p.newBurst(id)
 	return true
@@ -103,7 +107,7 @@ func (p *Pinger) send(id uint32, now int64) {
 		return
 	}
 	t.sending = none
-	if plan.Period > 0 && !p.stopped && !t.removed {
+	if t.nextBurst != never && !p.stopped && !t.removed {
 		p.loop.Set(t.timer, t.nextBurst)
 	}
 	p.complete(b)

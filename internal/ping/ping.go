@@ -11,6 +11,7 @@
 package ping
 
 import (
+	"math"
 	"syscall"
 	"time"
 
@@ -96,6 +97,9 @@ type burst struct {
 
 const none = int32(-1)
 
+// never is when the next burst of a target begins that waits for Start.
+const never = math.MaxInt64
+
 // MinPeriod is the shortest period of a target's bursts; a shorter one is taken
 // for it.
 const MinPeriod = 100 * time.Microsecond
@@ -124,7 +128,7 @@ func (p *Pinger) Add(key uint32, to rawsock.Addr, plan Plan, at int64) uint32 {
 	// The burst count goes on over the uses of the entry, so that a duplicate
 	// for its former owner is not taken for the new one's.
 	*t = target{
-		to: to, key: key, plan: p.share(plan), bursts: t.bursts,
+		to: to, key: key, plan: p.share(plan), bursts: t.bursts, nextBurst: never,
 		sending: none, awaited: none, used: true, timer: p.loop.NewTimer(p.client, id),
 	}
 	p.live++

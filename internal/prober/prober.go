@@ -72,6 +72,7 @@ type Loop struct {
 	probes  slab
 	out     outbox
 	in      inbox
+	result  Result // what a client is being told
 
 	tick     int64 // ns between two wakes while something is in flight
 	last     int64 // when this tick was due, mono ns
@@ -81,6 +82,7 @@ type Loop struct {
 	stats    counters
 	mail     mailbox
 	draining bool
+	firing   bool // timers are being handed to their clients
 }
 
 // New makes a loop; Open and Run bring it to life.
@@ -124,6 +126,7 @@ func (l *Loop) Open() error {
 		s, err := l.opt.OpenSocket(l.socketOptions(kind))
 		if err == nil {
 			l.sock, l.info = s, s.Info()
+			l.drops, _ = s.Drops() // an error shows again in the first tick
 			l.retune()
 			return nil
 		}
@@ -160,20 +163,22 @@ func (l *Loop) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	l.begin()
-	for !l.finished() {
-		if d := l.step(); d > 0 {
-			timer.Reset(d)
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-l.mail.wake:
-			case <-timer.C:
-			}
-		} else if ctx.Err() != nil {
+	for {
+		d := l.step()
+		if l.finished() || ctx.Err() != nil {
 			return nil
 		}
+		if d <= 0 {
+			continue
+		}
+		timer.Reset(d)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.mail.wake:
+		case <-timer.C:
+		}
 	}
-	return nil
 }
 
 func (l *Loop) begin() {
@@ -222,6 +227,8 @@ func (l *Loop) close() {
 
 // due hands every timer that is due to its client.
 func (l *Loop) due() {
+	l.firing = true
+	defer func() { l.firing = false }()
 	for {
 		t := l.timers.wheel.pop(l.now / millisecond)
 		if t == none {

@@ -30,9 +30,7 @@ func (l *Loop) drain() {
 		l.drainReports(l.df)
 	}
 	l.drainMessages()
-	if l.flying > 0 {
-		l.readDrops()
-	}
+	l.readDrops()
 }
 
 func (l *Loop) drainMessages() {
@@ -95,7 +93,10 @@ func (l *Loop) quotedByKernel(r *rawsock.Report) int32 {
 	payload := r.Data
 	if l.info.Kind == rawsock.Datagram {
 		echo, p, ok := wire.ParseEcho(r.Data)
-		if !ok || len(p) < rawsock.NonceRoom {
+		if !ok {
+			return none
+		}
+		if len(p) < rawsock.NonceRoom {
 			return l.probes.find(echo.Seq, r.To)
 		}
 		payload = p
@@ -195,13 +196,18 @@ func (l *Loop) icmpError(m *rawsock.Message, icmp []byte, local bool) {
 		l.stats.malformed.Add(1)
 		return
 	}
+	// Sequence and destination find one probe only as long as fewer than 65,536
+	// of a target are in flight; the payload, where it is quoted, finds any.
 	id := l.probes.find(q.Seq, to)
+	if id != none && len(q.Payload) >= rawsock.NonceRoom {
+		id = l.byPayload(q.Payload)
+		if id == none || l.probes.entries[id].seq != q.Seq || !l.probes.entries[id].to.Same(to) {
+			l.stats.forged.Add(1)
+			return
+		}
+	}
 	if id == none {
 		l.stats.strays.Add(1)
-		return
-	}
-	if len(q.Payload) >= rawsock.NonceRoom && l.byPayload(q.Payload) != id {
-		l.stats.forged.Add(1)
 		return
 	}
 	r := l.errorResult(m.From, e.Type, e.Code)
@@ -226,9 +232,9 @@ func (l *Loop) answer(id int32, stamp int64, r Result) {
 	e := &l.probes.entries[id]
 	if e.state == answered {
 		l.stats.duplicates.Add(1)
-		if r.Verdict == Replied {
+		if r.Verdict == Replied && e.replied {
 			r.Verdict = Duplicate
-			l.clients[e.client].Verdict(e.ref, e.tag, &r)
+			l.tell(e.client, e.ref, e.tag, r)
 		}
 		return
 	}
@@ -237,7 +243,15 @@ func (l *Loop) answer(id int32, stamp int64, r Result) {
 	if rtt > e.timeout && r.Verdict == Replied {
 		r.Verdict = Late
 	}
-	l.conclude(id, &r)
+	l.conclude(id, r)
+}
+
+// tell hands a verdict to a client. Its argument would be allocated if it were
+// not kept in the loop, for the compiler does not know the client. A client
+// that sends within the call is told nothing but that there is no room (put).
+func (l *Loop) tell(client uint8, ref, tag uint32, r Result) {
+	l.result = r
+	l.clients[client].Verdict(ref, tag, &l.result)
 }
 
 // rtt is the time from the transmit stamp to the receive stamp. Where the
@@ -246,7 +260,12 @@ func (l *Loop) answer(id int32, stamp int64, r Result) {
 func (l *Loop) rtt(e *entry, stamp int64) int64 {
 	most := l.now - e.sentMono
 	if stamp != 0 {
-		if r, ok := l.clock.elapsed(e.sent, stamp, e.epoch, most); ok {
+		r, ok := l.clock.elapsed(e.sent, stamp, e.epoch, most)
+		if !ok { // it arrived, or the clock stepped, after this tick had begun
+			_, now := l.clock.sample()
+			r, ok = l.clock.elapsed(e.sent, stamp, e.epoch, now-e.sentMono)
+		}
+		if ok {
 			if !e.stamped {
 				l.stats.unstamped.Add(1)
 			}
@@ -259,13 +278,13 @@ func (l *Loop) rtt(e *entry, stamp int64) int64 {
 
 // conclude hands the one verdict of a probe to its client. The entry stays,
 // as answered, until its deadline.
-func (l *Loop) conclude(id int32, r *Result) {
+func (l *Loop) conclude(id int32, r Result) {
 	e := &l.probes.entries[id]
 	client, ref, tag := e.client, e.ref, e.tag
-	e.state = answered
+	e.state, e.replied = answered, r.Verdict == Replied || r.Verdict == Late
 	l.flying--
 	l.stats.count(r.Verdict)
-	l.clients[client].Verdict(ref, tag, r) // may send, and so move the entries
+	l.tell(client, ref, tag, r) // the client may send, and so move the entries
 }
 
 // expire ends the probes whose deadline is over. It comes after the drain, and
@@ -284,14 +303,15 @@ func (l *Loop) expire() {
 			if e.drops != l.drops {
 				r = Result{Verdict: Unknown, Errno: syscall.ENOBUFS}
 			}
-			l.conclude(id, &r)
+			l.conclude(id, r)
 		}
 		l.probes.release(id)
 	}
 }
 
 // readDrops is made every tick, before anything expires: a probe is Unknown
-// when it went unanswered while the count rose.
+// when it went unanswered while the count rose. It is made in the tick that
+// ends an idle time too, so that what was dropped then spoils no later probe.
 func (l *Loop) readDrops() {
 	n, err := l.sock.Drops()
 	if err != nil {

@@ -212,17 +212,20 @@ func (l *Loop) flushBatch(b *batch) {
 
 // sendSome makes one call and writes the interpolated time of sending into the
 // entries: packet i of n leaves about (i+1/2)/n of the way through the call.
+// This process may be stopped within the call, before the packets leave or
+// after, so no deadline is counted from before its end and no RTT is held to
+// less than the time since its begin.
 func (l *Loop) sendSome(sock Socket, b *batch, from int) (int, error) {
-	wall, before := l.clock.read()
+	wall, before := l.clock.sample()
 	n, err := sock.Send(b.packets[from:b.n])
 	_, after := l.clock.read()
 	l.stats.sent.Add(uint64(n))
 	for i := range n {
 		e := &l.probes.entries[b.ids[from+i]]
 		part := (after - before) * int64(2*i+1) / int64(2*n)
-		e.sentMono, e.sent, e.epoch = before+part, wall+part, l.clock.epoch
+		e.sentMono, e.sent, e.epoch = before, wall+part, l.clock.epoch
 		e.drops = l.drops
-		l.probes.wheel.set(b.ids[from+i], (e.sentMono+e.timeout)/millisecond+1)
+		l.probes.wheel.set(b.ids[from+i], (after+e.timeout)/millisecond+1)
 	}
 	return n, err
 }
@@ -266,7 +269,7 @@ func (l *Loop) refuse() {
 	for i := 0; i < len(l.out.refused); i++ {
 		f := l.out.refused[i]
 		l.stats.refused.Add(1)
-		l.conclude(f.id, &Result{Verdict: Unknown, Errno: f.errno})
+		l.conclude(f.id, Result{Verdict: Unknown, Errno: f.errno})
 		l.probes.wheel.stop(f.id)
 		l.probes.release(f.id)
 	}

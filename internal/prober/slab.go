@@ -19,7 +19,7 @@ type slab struct {
 type entry struct {
 	to       rawsock.Addr
 	sent     int64 // transmit stamp, ns of the wall clock: ours until the kernel's comes
-	sentMono int64 // about the same moment on the monotonic clock
+	sentMono int64 // a moment before it on the monotonic clock
 	timeout  int64
 	ref, tag uint32
 	next     int32  // in the chain of this sequence
@@ -31,6 +31,7 @@ type entry struct {
 	client   uint8
 	state    state
 	stamped  bool // sent is the kernel's
+	replied  bool // what answered was the echo reply
 }
 
 type state uint8

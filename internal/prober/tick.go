@@ -49,6 +49,9 @@ func (l *Loop) Retune() { l.retune() }
 // the last, so that what is due within one goes out together.
 func (l *Loop) sleep() time.Duration {
 	next := l.last + l.tick
+	if l.last > l.now { // woken by Do before its time: the planned tick stays
+		next = min(l.last, l.now+l.tick)
+	}
 	if l.flying == 0 && l.out.pending() == 0 {
 		ms, ok := l.timers.wheel.next()
 		if !ok {

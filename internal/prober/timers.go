@@ -35,8 +35,15 @@ func (l *Loop) NewTimer(client uint8, ref uint32) Timer {
 }
 
 // Set lets t fire at mono (ns), up to Slack early and a tick late. A timer that
-// was set before moves.
-func (l *Loop) Set(t Timer, mono int64) { l.timers.wheel.set(int32(t), mono/millisecond) }
+// was set before moves. One that is set by Due for a time that has come fires in
+// the next millisecond: it must not hold the loop in this tick for ever.
+func (l *Loop) Set(t Timer, mono int64) {
+	ms := mono / millisecond
+	if l.firing {
+		ms = max(ms, l.now/millisecond+1)
+	}
+	l.timers.wheel.set(int32(t), ms)
+}
 
 // Stop lets t not fire.
 func (l *Loop) Stop(t Timer) { l.timers.wheel.stop(int32(t)) }

@@ -21,7 +21,11 @@ const (
 	controlRoom = 128  // bytes of control messages that one message needs at most
 	reportRoom  = 256  // the same in the error queue: stamp, extended error and offender
 	dataRoom    = 1536 // bytes that are read of a packet: an ICMPv6 error is 1280 at most
-	maxFill     = 65507
+	// wholeRoom is dataRoom on Datagram sockets, which do not know MSG_TRUNC and
+	// so tell the length of what was read only. What is never read into costs
+	// address space, no memory.
+	wholeRoom = 1 << 16
+	maxFill   = 65507
 )
 
 // Packet is one message to be sent: an ICMP or ICMPv6 message, or the payload
@@ -92,10 +96,10 @@ func (s *Socket) Send(ps []Packet) (int, error) {
 	r, _, e := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
 		uintptr(unsafe.Pointer(&s.send.msgs[0])), uintptr(n), 0, 0, 0)
 	if e != 0 {
-		s.numbered(0, e == unix.EPERM)
+		s.numbered(0, e != unix.EAGAIN)
 		return 0, e
 	}
-	s.numbered(int(r), false)
+	s.numbered(int(r), int(r) < n)
 	return int(r), nil
 }
 

@@ -63,8 +63,11 @@ type Socket struct {
 	recv recvBatch
 	errs recvBatch
 	ids  bool // the kernel takes a stamp number a message (SCM_TS_OPT_ID, Linux 6.13)
-	next uint32
-	ring []uint32 // without ids: the caller's number by the kernel's
+
+	// Without ids:
+	next  uint32   // the number that the kernel will give next
+	ring  []uint32 // the caller's number by the kernel's
+	early []Report // what was read before numbering began anew
 }
 
 // Info is what became of the options, for the account the program gives of
@@ -94,8 +97,12 @@ func Open(o Options) (*Socket, error) {
 		return nil, errors.Join(fmt.Errorf("set up %s socket (%s): %w", o.Kind, familyName(o.IPv6), err), s.Close())
 	}
 	s.send.prepare(o.IPv6)
-	s.recv.prepare()
-	s.errs.prepare()
+	room := dataRoom
+	if o.Kind == Datagram {
+		room = wholeRoom
+	}
+	s.recv.prepare(room)
+	s.errs.prepare(dataRoom)
 	return s, nil
 }
 

@@ -5,6 +5,7 @@ package rawsock
 import (
 	"encoding/binary"
 	"iter"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -54,13 +55,15 @@ type recvBatch struct {
 	names   [Batch]unix.RawSockaddrInet6
 	control [Batch][reportRoom]byte
 	data    []byte
+	room    int // bytes of data of one message
 }
 
-func (b *recvBatch) prepare() {
-	b.data = make([]byte, Batch*dataRoom)
+func (b *recvBatch) prepare(room int) {
+	b.room = room
+	b.data = make([]byte, Batch*room)
 	for i := range b.msgs {
-		b.iovs[i].Base = &b.data[i*dataRoom]
-		b.iovs[i].SetLen(dataRoom)
+		b.iovs[i].Base = &b.data[i*room]
+		b.iovs[i].SetLen(room)
 		h := &b.msgs[i].hdr
 		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
 		h.Iov = &b.iovs[i]
@@ -115,7 +118,7 @@ func (s *Socket) Receive(ms []Message) (int, error) {
 func (s *Socket) message(m *Message, i int) {
 	b := &s.recv
 	m.Len = int(b.msgs[i].n)
-	m.Data = b.data[i*dataRoom : i*dataRoom+min(m.Len, dataRoom)]
+	m.Data = b.packet(i)
 	m.From = b.name(i, s.opt.IPv6)
 	m.Stamp, m.TTL, m.To = 0, 0, Addr{}
 	for c := range b.controls(i) {
@@ -139,6 +142,16 @@ func (s *Socket) message(m *Message, i int) {
 // without waiting; 0 and nil when it is empty. It must be drained every tick:
 // its entries count against the receive buffer.
 func (s *Socket) Reports(rs []Report) (int, error) {
+	early := copy(rs, s.early)
+	s.early = slices.Delete(s.early, 0, early)
+	if early == len(rs) {
+		return early, nil
+	}
+	n, err := s.readReports(rs[early:])
+	return early + n, err
+}
+
+func (s *Socket) readReports(rs []Report) (int, error) {
 	b := &s.errs
 	n, err := b.read(s.fd, min(len(rs), Batch), unix.MSG_ERRQUEUE)
 	if err != nil {
@@ -156,7 +169,7 @@ func (s *Socket) Reports(rs []Report) (int, error) {
 func (s *Socket) report(r *Report, i int) {
 	b := &s.errs
 	*r = Report{To: b.name(i, s.opt.IPv6), Port: b.port(i)}
-	r.Data = b.data[i*dataRoom : i*dataRoom+min(int(b.msgs[i].n), dataRoom)]
+	r.Data = b.packet(i)
 	for c := range b.controls(i) {
 		switch {
 		case c.level == unix.SOL_SOCKET && c.typ == unix.SCM_TIMESTAMPING:
@@ -200,6 +213,11 @@ func offender(d []byte, v6 bool) Addr {
 		copy(a.IP[:4], d[4:8])
 	}
 	return a
+}
+
+// packet is what was read of the i-th packet.
+func (b *recvBatch) packet(i int) []byte {
+	return b.data[i*b.room:][:min(int(b.msgs[i].n), b.room)]
 }
 
 func (b *recvBatch) name(i int, v6 bool) Addr {

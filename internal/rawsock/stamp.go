@@ -4,6 +4,7 @@ package rawsock
 
 import (
 	"encoding/binary"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -60,20 +61,37 @@ func (s *Socket) number(i int, id uint32) {
 	s.ring[(s.next+uint32(i))%stampRing] = id
 }
 
-// numbered is told how many messages took a number. refused is an error that
-// may have consumed one all the same (EPERM by a firewall does, measured):
-// where the kernel counts, numbering starts anew, or every later stamp would
-// be taken for its neighbour's.
+// numbered is told how many messages took a number, and whether the one behind
+// them was refused. That may have consumed a number all the same (EPERM by a
+// firewall and ENOBUFS by a queueing discipline do, ENETUNREACH and EMSGSIZE do
+// not; measured), and sendmmsg(2) keeps the reason to itself when some messages
+// were sent. Where the kernel counts, numbering starts anew then, or every
+// later stamp would be taken for its neighbour's.
 func (s *Socket) numbered(sent int, refused bool) {
 	if s.ids || !s.info.Stamps {
 		return
 	}
 	s.next += uint32(sent)
 	if refused {
-		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags)
-		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags|unix.SOF_TIMESTAMPING_OPT_ID)
-		s.next = 0
+		s.renumber()
 	}
+}
+
+// renumber lets the kernel count from 0 again. The stamps that are there are
+// read before, by the old numbers; one that comes later still (of a packet that
+// waits in a queueing discipline) may be taken for another's.
+func (s *Socket) renumber() {
+	for n := Batch; n == Batch; {
+		var rs [Batch]Report
+		n, _ = s.readReports(rs[:])
+		for i := range n {
+			rs[i].Data = slices.Clone(rs[i].Data)
+		}
+		s.early = append(s.early, rs[:n]...)
+	}
+	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags)
+	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags|unix.SOF_TIMESTAMPING_OPT_ID)
+	s.next = 0
 }
 
 // stampID is the caller's number of a stamp that the kernel numbered n.

@@ -105,7 +105,7 @@ func setDefault(d *time.Duration, value time.Duration) {
 func (r *Resolver) Run(ctx context.Context) error {
 	var lookups sync.WaitGroup
 	defer lookups.Wait()
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(time.Hour) // set below, before it is waited for
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		if pause, ok := r.dispatch(ctx, &lookups); ok {

@@ -9,6 +9,7 @@ import (
 	"connmonitor/internal/prober"
 	"connmonitor/internal/rawsock"
 	"connmonitor/internal/vitals"
+	"connmonitor/internal/wire"
 )
 
 // run is one trace under way.
@@ -23,6 +24,7 @@ type run struct {
 	slowest int64 // the largest RTT of an answer
 	timeout int64
 	memory  *Memory
+	udp     bool // probes are UDP, so that "port unreachable" is the destination's answer
 	sending bool
 	answers int
 	refused int
@@ -54,10 +56,10 @@ const (
 	askBefore = 7
 )
 
-func newRun(e *target, now int64) *run {
+func newRun(e *target, udp bool, now int64) *run {
 	r := &run{
 		hops: make([]hop, e.plan.Hops), window: firstWindow, begun: now, widened: now,
-		timeout: int64(e.plan.Timeout), memory: e.memory,
+		timeout: int64(e.plan.Timeout), memory: e.memory, udp: udp,
 	}
 	// What was found last time is asked all at once.
 	r.window = max(r.window, min(e.memory.length(), e.plan.Hops))
@@ -81,7 +83,8 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 		return // that our own host knows no neighbour is no hop's answer
 	}
 	h.answered, h.from, h.rtt = true, v.From, int64(v.RTT)
-	h.arrived = v.Verdict == prober.Replied || v.Verdict == prober.Unreachable && v.From.Same(to)
+	h.arrived = v.Verdict == prober.Replied ||
+		v.Verdict == prober.Unreachable && (v.From.Same(to) || r.udp && portUnreachable(v))
 	h.final = h.arrived || v.Verdict == prober.Unreachable
 	r.answers++
 	r.slowest = max(r.slowest, h.rtt)
@@ -89,6 +92,14 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 	if h.final && (r.end == 0 || int(ttl) < r.end) {
 		r.end, r.reached = int(ttl), h.arrived
 	}
+}
+
+// portUnreachable: ICMP type 3 code 3 (RFC 792), ICMPv6 type 1 code 4 (RFC
+// 4443). A host with several addresses may send it from another one than was
+// asked.
+func portUnreachable(v *prober.Result) bool {
+	return v.Type == wire.TypeDestinationUnreachable && v.Code == 3 ||
+		v.Type == wire.Type6DestinationUnreachable && v.Code == 4
 }
 
 // plan asks what is to be asked now; next is when to look again unless an

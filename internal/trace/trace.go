@@ -174,7 +174,7 @@ func (t *Tracer) begin(id uint32) {
 		t.setActive(+1)
 	}
 	e.runs++
-	e.run = newRun(e, t.loop.Now())
+	e.run = newRun(e, t.loop.Info().Kind == rawsock.UDP, t.loop.Now())
 	t.advance(id, t.loop.Now())
 }
 

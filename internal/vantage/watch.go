@@ -53,7 +53,7 @@ func (p *Point) Add(key uint32, t *vitals.Target, addr netip.Addr, start time.Ti
 	if w.pinged || w.traced {
 		loop := w.family.loop
 		loop.Do(func() {
-			at := loop.Now() + int64(time.Until(start))
+			at := max(0, loop.Now()+int64(time.Until(start)))
 			if bundled {
 				at = -1
 			}
