@@ -98,7 +98,10 @@ func (p *Pinger) send(id uint32, now int64) {
 	for p.bursts[b].sent < p.bursts[b].count && t.nextPing <= now+prober.Slack {
 		probe.Tag = uint32(p.bursts[b].number)<<16 | uint32(p.bursts[b].sent)
 		p.bursts[b].sent++
-		t.nextPing += int64(plan.Interval)
+		// Two pings of a target never leave closer than half their spacing:
+		// after a pause of this process, what is due of a burst is not sent at
+		// once (seven pings of 64 KiB overran a responder; that was our loss).
+		t.nextPing = max(t.nextPing+int64(plan.Interval), now+int64(plan.Interval)/2)
 		p.loop.Send(p.client, &probe)
 		t = &p.targets[id] // Send may have called Verdict, and that Add
 	}

@@ -82,7 +82,9 @@ type Loop struct {
 	stats    counters
 	mail     mailbox
 	draining bool
+	unread   bool // probes left since the error queue was drained
 	firing   bool // timers are being handed to their clients
+	changed  bool // a client's Demand, since the tick was chosen
 }
 
 // New makes a loop; Open and Run bring it to life.
@@ -193,9 +195,11 @@ func (l *Loop) step() time.Duration {
 	_, l.now = l.clock.sample()
 	l.stats.ticks.Add(1)
 	l.stats.steps.Store(uint64(l.clock.epoch))
+	l.out.left = l.out.quota
 	l.drain()
 	l.expire()
 	l.mail.deliver()
+	l.retuneIfChanged()
 	l.due()
 	l.flush()
 	l.refuse()

@@ -25,12 +25,17 @@ func (in *inbox) init() {
 // drain reads all there is: the error queue first, for the transmit stamps
 // that the replies are measured against.
 func (l *Loop) drain() {
+	l.drainStamps()
+	l.drainMessages()
+	l.readDrops()
+}
+
+func (l *Loop) drainStamps() {
+	l.unread = false
 	l.drainReports(l.sock)
 	if l.df != nil {
 		l.drainReports(l.df)
 	}
-	l.drainMessages()
-	l.readDrops()
 }
 
 func (l *Loop) drainMessages() {
@@ -39,6 +44,9 @@ func (l *Loop) drainMessages() {
 		if err != nil {
 			l.stats.receiveErrors.Add(1)
 			return
+		}
+		if n > 0 && l.unread {
+			l.drainStamps() // an answer made its client send, and that is answered already
 		}
 		for i := range n {
 			l.receive(&l.in.messages[i])

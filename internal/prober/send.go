@@ -18,6 +18,8 @@ import (
 type outbox struct {
 	plain, df batch
 	held      ring
+	quota     int // most probes of a tick, see quotaOf
+	left      int // of it, in this tick
 	refused   []refusal
 	filler    [257]uint32 // filler[n]: checksum of the first n bytes of a period of filler
 	v6        bool
@@ -27,8 +29,7 @@ type batch struct {
 	packets [rawsock.Batch]rawsock.Packet
 	ids     [rawsock.Batch]int32
 	n       int
-	stalled int   // ticks in a row in which the send buffer was full
-	stallAt int64 // the last of them
+	stalled int64 // since when the send buffer has been full, mono ns; 0: it is not
 }
 
 type refusal struct {
@@ -36,9 +37,17 @@ type refusal struct {
 	errno syscall.Errno
 }
 
-// maxStall is after how many ticks with a full send buffer its first probe is
-// given up, so that the others may try.
-const maxStall = 5
+// quotaOf is the most probes that leave in one tick: twice the share of the
+// rate that is asked for, and two batches in any case. After a pause of this
+// process a second's probes may be due at once; a burst of more than about 170
+// makes a Linux responder lose replies (measured), and that would be our loss.
+func quotaOf(rate float64, tick int64) int {
+	return max(2*rawsock.Batch, int(2*rate*float64(tick)/1e9))
+}
+
+// maxStall is after how long with a full send buffer its first probe is given
+// up, in ns, so that the others may try.
+const maxStall = int64(100 * time.Millisecond)
 
 func (o *outbox) init(v6 bool) {
 	o.v6 = v6
@@ -57,17 +66,21 @@ func (o *outbox) full() bool { return o.plain.n == rawsock.Batch || o.df.n == ra
 // Send puts a probe into the batch that leaves in this tick, or behind those
 // that the pace holds back.
 func (l *Loop) Send(client uint8, p *Probe) {
-	if l.out.held.len() > 0 || l.out.full() || !l.opt.Pace.take() {
+	if l.out.held.len() > 0 || l.out.full() || l.out.left == 0 || !l.opt.Pace.take() {
 		l.out.held.push(heldProbe{client: client, probe: *p})
 		return
 	}
 	l.put(client, p)
 }
 
-// Congested reports whether more than a quarter of a second's probes are held
-// back already: a client then postpones what it has not begun.
+// Congested reports whether so many probes are held back that a client should
+// postpone what it has not begun: a quarter of a second's by the pace, or a
+// second's by the loop's own quota.
 func (l *Loop) Congested() bool {
-	return l.out.held.len() > max(rawsock.Batch, l.opt.Pace.worth(time.Second/4))
+	if l.opt.Pace != nil {
+		return l.out.held.len() > max(rawsock.Batch, l.opt.Pace.worth(time.Second/4))
+	}
+	return l.out.held.len() > int(int64(l.out.quota)*int64(time.Second)/l.tick)
 }
 
 // put builds the packet into a batch and sends the batch when it is full.
@@ -90,6 +103,7 @@ func (l *Loop) put(client uint8, p *Probe) {
 	l.build(&b.packets[b.n], id, p)
 	b.ids[b.n] = id
 	b.n++
+	l.out.left--
 	if b.n == rawsock.Batch {
 		l.flushBatch(b)
 	}
@@ -162,7 +176,7 @@ func (o *outbox) fillerSum(n int) uint32 {
 // flush sends what is due: first what was held back, as far as the pace
 // allows, then what is left in the batches.
 func (l *Loop) flush() {
-	for l.out.held.len() > 0 && !l.out.full() && l.opt.Pace.take() {
+	for l.out.held.len() > 0 && !l.out.full() && l.out.left > 0 && l.opt.Pace.take() {
 		h := l.out.held.pop()
 		l.put(h.client, &h.probe)
 	}
@@ -185,14 +199,8 @@ func (l *Loop) flushBatch(b *batch) {
 	done, tries := 0, 0
 	for done < b.n {
 		n, err := l.sendSome(sock, b, done)
-		done += n
-		switch {
-		case n > 0:
-			tries, b.stalled = 0, 0
-		case err == nil:
-			err = syscall.EIO // nothing sent and no reason: never believe it twice
-		}
-		if err == nil || n > 0 {
+		if n > 0 {
+			done, tries, b.stalled = done+n, 0, 0
 			continue
 		}
 		if rawsock.Transient(err) && b.stall(l.now) < maxStall {
@@ -220,6 +228,7 @@ func (l *Loop) sendSome(sock Socket, b *batch, from int) (int, error) {
 	n, err := sock.Send(b.packets[from:b.n])
 	_, after := l.clock.read()
 	l.stats.sent.Add(uint64(n))
+	l.unread = l.unread || n > 0
 	for i := range n {
 		e := &l.probes.entries[b.ids[from+i]]
 		part := (after - before) * int64(2*i+1) / int64(2*n)
@@ -230,13 +239,12 @@ func (l *Loop) sendSome(sock Socket, b *batch, from int) (int, error) {
 	return n, err
 }
 
-// stall counts the ticks in which the send buffer was full.
-func (b *batch) stall(now int64) int {
-	if b.stallAt != now {
-		b.stallAt = now
-		b.stalled++
+// stall tells for how long the send buffer has been full, in ns.
+func (b *batch) stall(now int64) int64 {
+	if b.stalled == 0 {
+		b.stalled = now
 	}
-	return b.stalled
+	return now - b.stalled
 }
 
 func (b *batch) shift(done int) {

@@ -12,6 +12,7 @@ const (
 	millisecond = int64(time.Millisecond)
 	maxTick     = 20 * millisecond
 	minTick     = millisecond
+	heldTick    = 5 * millisecond // at most, while probes are held back
 )
 
 // Slack is how much earlier than asked a timer may fire, in ns: the wheel
@@ -38,19 +39,33 @@ func (l *Loop) retune() {
 		}
 	}
 	l.tick = max(tick, minTick)
+	l.out.quota = max(quotaOf(rate, l.tick), l.opt.Pace.worth(time.Duration(heldTick)))
+	l.changed = false
 }
 
-// Retune is called by a client whose Demand has changed.
-func (l *Loop) Retune() { l.retune() }
+// Retune is called by a client whose Demand has changed. It takes effect before
+// the next probe is sent by a timer.
+func (l *Loop) Retune() { l.changed = true }
+
+func (l *Loop) retuneIfChanged() {
+	if l.changed {
+		l.retune()
+	}
+}
 
 // sleep tells how long nothing is to be done. While something is in flight or
 // waits to be sent, that is until the next tick of a fixed rhythm; else until
 // the next timer, and for ever when there is none. Never less than a tick from
 // the last, so that what is due within one goes out together.
 func (l *Loop) sleep() time.Duration {
-	next := l.last + l.tick
+	l.retuneIfChanged()
+	tick := l.tick
+	if l.out.held.len() > 0 {
+		tick = min(tick, heldTick)
+	}
+	next := l.last + tick
 	if l.last > l.now { // woken by Do before its time: the planned tick stays
-		next = min(l.last, l.now+l.tick)
+		next = min(l.last, l.now+tick)
 	}
 	if l.flying == 0 && l.out.pending() == 0 {
 		ms, ok := l.timers.wheel.next()

@@ -116,9 +116,11 @@ func (r *run) plan(now int64, ask func(ttl, try uint8)) (next int64, over bool) 
 		return 0, true
 	}
 	if r.end == 0 {
-		return r.search(now, send)
+		next, over = r.search(now, send)
+	} else {
+		next, over = r.wait(now, send)
 	}
-	return r.wait(now, send)
+	return min(next, r.begun+2*r.timeout), over
 }
 
 // search asks further TTLs while the end of the path is not known. A window of
@@ -224,10 +226,15 @@ func (r *run) spoiled() bool {
 // path is the result.
 func (r *run) path(v6 bool) *vitals.Path {
 	n, end := len(r.hops), vitals.EndHops
-	if r.end > 0 {
+	switch {
+	case r.end > 0 && r.reached:
+		n, end = r.end, vitals.EndReached
+	case r.end > 0:
 		n, end = r.end, vitals.EndUnreachable
-		if r.reached {
-			end = vitals.EndReached
+		// A router that looks at the TTL first says "time exceeded" at its own
+		// one and "unreachable" to the next, which is no hop of the path.
+		if n > 1 && r.hops[n-2].answered && r.hops[n-2].from == r.hops[n-1].from {
+			n--
 		}
 	}
 	p := &vitals.Path{Hops: make([]vitals.Hop, n), End: end}
