@@ -42,13 +42,13 @@ func run(args []string, p process) int {
 	c, err := parse(args)
 	switch {
 	case err != nil:
-		fmt.Fprintf(p.stderr, "connmonitor: %v\n", err)
+		_, _ = fmt.Fprintf(p.stderr, "connmonitor: %v\n", err)
 		return exitUsage
 	case c.help:
 		_, _ = io.WriteString(p.stdout, usage)
 		return exitGood
 	case c.version:
-		fmt.Fprintf(p.stdout, "connmonitor Version %s\n", version)
+		_, _ = fmt.Fprintf(p.stdout, "connmonitor Version %s\n", version)
 		return exitGood
 	}
 	s, err := open(c, p)
@@ -191,8 +191,7 @@ func (s *session) load() (*config.Config, error) {
 }
 
 func (s *session) logLoad(err error) {
-	var invalid *config.ErrorList
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*config.ErrorList](err); ok {
 		monitor.LogInvalid(s.log, invalid)
 		return
 	}

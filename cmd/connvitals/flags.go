@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -229,5 +228,3 @@ func integer(text string, least, most int) (int, error) {
 	}
 	return n, nil
 }
-
-func printUsage(w io.Writer) { _, _ = io.WriteString(w, usage) }

@@ -33,13 +33,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c, err := parse(args)
 	switch {
 	case err != nil:
-		fmt.Fprintf(stderr, "connvitals: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "connvitals: %v\n", err)
 		return exitUsage
 	case c.help:
 		_, _ = io.WriteString(stdout, usage)
 		return exitMeasured
 	case c.version:
-		fmt.Fprintf(stdout, "connvitals %s\n", version)
+		_, _ = fmt.Fprintf(stdout, "connvitals %s\n", version)
 		return exitMeasured
 	}
 	m := newMeasurement(c, newLog(stderr))

@@ -90,7 +90,9 @@ func (l *Loop) report(r *rawsock.Report) {
 			l.stats.strays.Add(1)
 			return
 		}
-		l.answer(id, r.Stamp, l.errorResult(r.From, r.Type, r.Code))
+		v := l.errorResult(r.From, r.Type, r.Code)
+		v.Local = !r.At.IsZero() && r.At.Same(r.From)
+		l.answer(id, r.Stamp, v)
 	}
 }
 

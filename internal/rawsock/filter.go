@@ -6,9 +6,9 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"connmonitor/internal/wire"
-
 	"golang.org/x/sys/unix"
+
+	"connmonitor/internal/wire"
 )
 
 // setFilter attaches a classic BPF program, before anything can arrive. Every

@@ -214,6 +214,9 @@ func (s *Socket) setAncillary() error {
 		if s.opt.Kind == Raw {
 			return nil
 		}
+		if err := unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_PKTINFO, 1); err != nil {
+			return err
+		}
 		return unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_RECVTTL, 1)
 	}
 	if err := unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1); err != nil {

@@ -43,6 +43,7 @@ type Report struct {
 	Code   uint8
 	MTU    uint32 // OriginICMP: next-hop MTU of "fragmentation needed" and "packet too big"
 	From   Addr   // OriginICMP: who sent the error
+	At     Addr   // OriginICMP, not on Raw IPv4: our address that it came to; of our own errors, From
 	To     Addr   // destination of the packet that caused it
 	Port   uint16 // its destination port (UDP)
 	Data   []byte // the quoted datagram from its ICMP header (UDP: from its payload)
@@ -176,6 +177,10 @@ func (s *Socket) report(r *Report, i int) {
 			r.Stamp = timespec(c.data)
 		case c.level == unix.SOL_IP && c.typ == unix.IP_RECVERR, c.level == unix.SOL_IPV6 && c.typ == unix.IPV6_RECVERR:
 			s.extendedError(r, c.data)
+		case c.level == unix.SOL_IP && c.typ == unix.IP_PKTINFO && len(c.data) >= unix.SizeofInet4Pktinfo:
+			copy(r.At.IP[:4], c.data[8:])
+		case c.level == unix.SOL_IPV6 && c.typ == unix.IPV6_PKTINFO && len(c.data) >= unix.SizeofInet6Pktinfo:
+			copy(r.At.IP[:], c.data)
 		}
 	}
 }

@@ -214,7 +214,7 @@ func (r *run) doubtful(ttl int) bool {
 	if r.end == 0 || ttl != r.end-1 || r.hops[ttl-1].tries >= askBefore {
 		return false
 	}
-	return !(r.reached && r.memory.agrees(r.end))
+	return !r.reached || !r.memory.agrees(r.end)
 }
 
 // spoiled reports whether our own side left no answer and no silence that

@@ -204,7 +204,7 @@ func (t *Tracer) advance(id uint32, now int64) {
 	e := &t.targets[id]
 	r := e.run
 	r.sending = true // a probe that is refused at once must not advance us again
-	next, over := r.plan(now, func(ttl uint8, try uint8) { t.ask(e, ttl, try, uint32(id)) })
+	next, over := r.plan(now, func(ttl uint8, try uint8) { t.ask(e, ttl, try, id) })
 	r.sending = false
 	if over {
 		t.finish(id)
