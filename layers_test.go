@@ -35,9 +35,15 @@ var floors = [][]string{
 	{"cmd/connmonitor", "cmd/connvitals"},
 }
 
-// netlab builds the networks of the tests. It stands beside the house: no
-// program may contain it.
-const netlab = "netlab"
+// netlab builds the networks of the tests, simnet plays one in fake time. They
+// stand beside the house: no program may contain them.
+const (
+	netlab = "netlab"
+	simnet = "simnet"
+)
+
+// testsOnly are the rooms beside the house.
+var testsOnly = []string{netlab, simnet}
 
 // small is the program that shall stay small and start at once: what it is made
 // of, and all rooms of the first smallFloors floors, use the standard library
@@ -137,7 +143,7 @@ func checkName(p pkg) []string {
 		broken = append(broken, p.ImportPath+": the name says nothing about what is inside")
 	}
 	in := room(p.ImportPath)
-	if _, ok := floor(in); !ok && in != "" && in != netlab {
+	if _, ok := floor(in); !ok && in != "" && !slices.Contains(testsOnly, in) {
 		broken = append(broken, p.ImportPath+": the house has no such room; give it a floor in layers_test.go")
 	}
 	return broken
@@ -151,9 +157,9 @@ func checkFloor(p pkg, imported string) []string {
 	switch {
 	case from == to:
 		return nil
-	case to == netlab:
-		return []string{p.ImportPath + ": imports netlab, which is for tests only"}
-	case from == netlab:
+	case slices.Contains(testsOnly, to):
+		return []string{p.ImportPath + ": imports " + to + ", which is for tests only"}
+	case slices.Contains(testsOnly, from):
 		return nil
 	}
 	fromFloor, ok := floor(from)
@@ -247,6 +253,9 @@ func TestHouseRulesBite(t *testing.T) {
 		{"down", "internal/ping", "ping", "connmonitor/internal/vitals", ""},
 		{"within a room", "internal/wire/ipv4", "ipv4", "connmonitor/internal/wire/checksum", ""},
 		{"the lab in a program", "internal/monitor", "monitor", "connmonitor/internal/netlab", "imports netlab"},
+		{"the played network in a program", "internal/monitor", "monitor", "connmonitor/internal/simnet", "imports simnet"},
+		{"the played network may use prober", "internal/simnet", "simnet", "connmonitor/internal/prober", ""},
+		{"the played network makes no system calls", "internal/simnet", "simnet", "unsafe", "imports unsafe"},
 		{"the lab may use all", "internal/netlab", "netlab", "connmonitor/internal/prober golang.org/x/sys/unix unsafe", ""},
 		{"unknown room", "internal/cache", "cache", "", "the house has no such room"},
 		{"unknown program", "cmd/connprobe", "main", "", "the house has no such room"},

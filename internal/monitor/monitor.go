@@ -78,7 +78,7 @@ func New(o Options) *Monitor {
 	}
 	m := &Monitor{
 		o: o, log: o.Log, resolver: resolve.New(o.Resolver),
-		settings: map[vitals.Settings]*vitals.Settings{}, failed: make(chan error, 3),
+		settings: map[vitals.Settings]*vitals.Settings{}, failed: make(chan error, 4),
 	}
 	m.emitter.output = o.Output
 	m.point = vantage.New(o.Vantage, m)
@@ -155,13 +155,14 @@ func (m *Monitor) possible(c *config.Config) bool {
 // they are ended: nothing new is measured, what runs is finished, then what is
 // queued is written.
 type processes struct {
-	stopPoint, stopResolver, stopOutput context.CancelFunc
-	point, resolver, output             <-chan struct{}
+	stopPoint, stopResolver, stopOutput, stopAudit context.CancelFunc
+	point, resolver, output, audit                 <-chan struct{}
 }
 
 func (m *Monitor) start() *processes {
 	p := &processes{}
 	p.point, p.stopPoint = m.run("measuring", m.point.Run)
+	p.audit, p.stopAudit = m.run("the account of the loops", m.audit)
 	p.resolver, p.stopResolver = m.run("resolving names", m.resolver.Run)
 	if m.o.Output != nil {
 		p.output, p.stopOutput = m.run("writing", m.o.Output.Run)
@@ -204,6 +205,8 @@ func (p *processes) finish(m *Monitor) error {
 	}
 	p.stopPoint()
 	<-p.point
+	p.stopAudit()
+	<-p.audit
 	if p.output != nil {
 		m.o.Output.DrainBy(deadline)
 		p.stopOutput()

@@ -45,7 +45,7 @@ func (p *Pinger) begin(id uint32, now int64) bool {
 	}
 	if period := int64(plan.Period); period > 0 && now-t.nextBurst >= max(period, tooLate) {
 		n := (now - t.nextBurst) / period
-		p.missed += uint64(n)
+		p.missed.Add(uint64(n))
 		t.nextBurst += n * period
 	}
 	t.nextPing = t.nextBurst
@@ -62,7 +62,7 @@ func (p *Pinger) begin(id uint32, now int64) bool {
 // that was asked for by Start waits for room.
 func (p *Pinger) postpone(t *target, plan *Plan, now int64) {
 	if plan.Period > 0 {
-		p.missed++
+		p.missed.Add(1)
 		t.nextBurst += int64(plan.Period)
 	} else {
 		t.nextBurst = now + retryAfter
@@ -96,6 +96,9 @@ func (p *Pinger) send(id uint32, now int64) {
 	}
 	b := t.sending
 	for p.bursts[b].sent < p.bursts[b].count && t.nextPing <= now+prober.Slack {
+		if now-t.nextPing > int64(p.loop.Tick())+prober.Slack {
+			p.late.Add(1)
+		}
 		probe.Tag = uint32(p.bursts[b].number)<<16 | uint32(p.bursts[b].sent)
 		p.bursts[b].sent++
 		// Two pings of a target never leave closer than half their spacing:

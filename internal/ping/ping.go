@@ -12,6 +12,7 @@ package ping
 
 import (
 	"math"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,7 +60,8 @@ type Pinger struct {
 	live    int // targets in use
 	stopped bool
 
-	missed uint64
+	missed atomic.Uint64
+	late   atomic.Uint64
 	result vitals.Ping
 }
 
@@ -182,9 +184,14 @@ func (p *Pinger) Stop() {
 	}
 }
 
-// Missed is the number of bursts that were not started because our own side
-// was late or the one before had not left yet.
-func (p *Pinger) Missed() uint64 { return p.missed }
+// Stats is the pinger's account of itself since it was made.
+type Stats struct {
+	Missed uint64 // bursts that were left out because our own side was late, or had no room by the cap on the rate
+	Late   uint64 // pings that left more than a tick later than their schedule says
+}
+
+// Stats may be called from any goroutine.
+func (p *Pinger) Stats() Stats { return Stats{Missed: p.missed.Load(), Late: p.late.Load()} }
 
 // Idle is for prober.
 func (p *Pinger) Idle() bool { return p.open == 0 }

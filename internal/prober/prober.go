@@ -195,6 +195,10 @@ func (l *Loop) step() time.Duration {
 	_, l.now = l.clock.sample()
 	l.stats.ticks.Add(1)
 	l.stats.steps.Store(uint64(l.clock.epoch))
+	if gap := l.now - l.last; gap > stoppedFor {
+		l.stats.gaps.Add(1)
+		l.stats.stopped.Add(uint64(gap))
+	}
 	l.out.left = l.out.quota
 	l.drain()
 	l.expire()

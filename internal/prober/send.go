@@ -67,6 +67,7 @@ func (o *outbox) full() bool { return o.plain.n == rawsock.Batch || o.df.n == ra
 // that the pace holds back.
 func (l *Loop) Send(client uint8, p *Probe) {
 	if l.out.held.len() > 0 || l.out.full() || l.out.left == 0 || !l.opt.Pace.take() {
+		l.stats.held.Add(1)
 		l.out.held.push(heldProbe{client: client, probe: *p})
 		return
 	}

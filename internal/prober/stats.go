@@ -2,7 +2,10 @@
 
 package prober
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats is the loop's account of itself since it was made.
 type Stats struct {
@@ -25,7 +28,11 @@ type Stats struct {
 	ReceiveErrors uint64 // system calls that did not work
 	Ticks         uint64 // wakes of the loop
 	LateTicks     uint64 // of these, those that came more than a tick late
+	Gaps          uint64 // times that this process did not run for a second or more
+	Held          uint64 // probes that the pace or the loop's quota sent later than asked
 	ClockSteps    uint64 // steps of the wall clock, modulo 2^16
+
+	Stopped time.Duration // the sum of the gaps
 }
 
 // counters are what Stats reads; only the loop writes them.
@@ -35,7 +42,7 @@ type counters struct {
 	receiveErrors, ticks, lateTicks           atomic.Uint64
 	unknown                                   atomic.Uint64
 	verdicts                                  [Duplicate + 1]atomic.Uint64
-	steps                                     atomic.Uint64
+	steps, gaps, stopped, held                atomic.Uint64
 }
 
 func (c *counters) count(v Verdict) { c.verdicts[v].Add(1) }
@@ -52,6 +59,7 @@ func (l *Loop) Stats() Stats {
 		Malformed: c.malformed.Load(), Forged: c.forged.Load(),
 		Drops: c.drops.Load(), Unstamped: c.unstamped.Load(),
 		ReceiveErrors: c.receiveErrors.Load(), Ticks: c.ticks.Load(), LateTicks: c.lateTicks.Load(),
-		ClockSteps: c.steps.Load(),
+		ClockSteps: c.steps.Load(), Gaps: c.gaps.Load(), Held: c.held.Load(),
+		Stopped: time.Duration(c.stopped.Load()),
 	}
 }

@@ -15,6 +15,10 @@ const (
 	heldTick    = 5 * millisecond // at most, while probes are held back
 )
 
+// stoppedFor is how late a tick must be to be told of: this process was stopped
+// or starved, or the machine was.
+const stoppedFor = int64(time.Second)
+
 // Slack is how much earlier than asked a timer may fire, in ns: the wheel
 // counts whole milliseconds. A client takes for due what is due within it.
 const Slack = millisecond
@@ -52,6 +56,9 @@ func (l *Loop) retuneIfChanged() {
 		l.retune()
 	}
 }
+
+// Tick is the time between two wakes while something is in flight.
+func (l *Loop) Tick() time.Duration { return time.Duration(l.tick) }
 
 // sleep tells how long nothing is to be done. While something is in flight or
 // waits to be sent, that is until the next tick of a fixed rhythm; else until

@@ -119,9 +119,20 @@ func (p *Point) Can(v6 bool) Ability {
 	return Ability{Ping: info.Kind != rawsock.UDP, Trace: true, Denied: info.Kind == rawsock.UDP, Info: info}
 }
 
-// Stats are the accounts of both loops, IPv4 first.
-func (p *Point) Stats() [2]prober.Stats {
-	return [2]prober.Stats{p.families[0].loop.Stats(), p.families[1].loop.Stats()}
+// Account is what one address family says of itself.
+type Account struct {
+	Probes prober.Stats
+	Pings  ping.Stats
+}
+
+// Stats are the accounts of both families, IPv4 first. It may be called from
+// any goroutine.
+func (p *Point) Stats() [2]Account {
+	var a [2]Account
+	for i := range p.families {
+		a[i] = Account{p.families[i].loop.Stats(), p.families[i].pinger.Stats()}
+	}
+	return a
 }
 
 func (p *Point) family(v6 bool) *family {

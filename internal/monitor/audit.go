@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package monitor
+
+import (
+	"context"
+	"time"
+
+	"connmonitor/internal/vantage"
+)
+
+// auditEvery is how often the loops' accounts of themselves are looked at. It
+// is rare, so that an idle monitor does not wake for it.
+const auditEvery = 10 * time.Second
+
+// audit tells what our own side does to the measurements: a warning when it
+// begins, and one with the number when it has ended. Loss and times that are
+// ours must never look like the network's.
+func (m *Monitor) audit(ctx context.Context) error {
+	ticker := time.NewTicker(auditEvery)
+	defer ticker.Stop()
+	concerns := concerns()
+	before := m.point.Stats()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		now := m.point.Stats()
+		for i := range concerns {
+			m.tell(&concerns[i], before, now)
+		}
+		m.tellGaps(before, now)
+		before = now
+	}
+}
+
+// concern is one thing that our own side can do to the measurements.
+type concern struct {
+	begin string // what is said when it begins
+	end   string // and when it has ended; %d is how often it happened
+	count func(a *vantage.Account) uint64
+	sum   uint64 // since it began; 0: it has not
+}
+
+func concerns() []concern {
+	return []concern{
+		{
+			begin: "the receive buffer is full and the kernel drops packets: what goes unanswered meanwhile is unknown, not lost (a larger net.core.rmem_max helps)",
+			end:   "the kernel drops packets no more; it dropped %d",
+			count: func(a *vantage.Account) uint64 { return a.Probes.Drops },
+		},
+		{
+			begin: "the kernel gives no time stamps for some packets: their times are this program's own, and less exact",
+			end:   "the kernel stamps all packets again; %d times were this program's own",
+			count: func(a *vantage.Account) uint64 { return a.Probes.Unstamped },
+		},
+		{
+			begin: "bursts of pings are left out: this machine is too busy, or --rate too low, for what is configured",
+			end:   "bursts of pings are left out no more; %d were",
+			count: func(a *vantage.Account) uint64 { return a.Pings.Missed },
+		},
+	}
+}
+
+func (m *Monitor) tell(c *concern, before, now [2]vantage.Account) {
+	var d uint64
+	for i := range now {
+		d += c.count(&now[i]) - c.count(&before[i])
+	}
+	switch {
+	case d > 0 && c.sum == 0:
+		m.log.Warn("%s", c.begin)
+	case d == 0 && c.sum > 0:
+		m.log.Warn(c.end, c.sum)
+		c.sum = 0
+	}
+	c.sum += d
+}
+
+// tellGaps tells of the times in which this process did not run.
+func (m *Monitor) tellGaps(before, now [2]vantage.Account) {
+	for i := range now {
+		b, n := &before[i].Probes, &now[i].Probes
+		if n.Gaps != b.Gaps {
+			m.log.Warn("this process did not run for %v: nothing was measured in that time, and nothing is lost by it",
+				(n.Stopped - b.Stopped).Round(time.Millisecond))
+			return
+		}
+	}
+	if now[0].Probes.ClockSteps != before[0].Probes.ClockSteps {
+		m.log.Warn("the clock of this machine was set: time stamps of records jump, measured times do not")
+	}
+}
