@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trace_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"connmonitor/internal/prober"
+	"connmonitor/internal/rawsock"
+	"connmonitor/internal/simnet"
+	"connmonitor/internal/trace"
+	"connmonitor/internal/vitals"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// record is one finished trace.
+type record struct {
+	path    *vitals.Path
+	changed bool
+	cause   syscall.Errno
+	at      time.Duration
+}
+
+// lab is a tracer on a simulated network.
+type lab struct {
+	t     *testing.T
+	net   *simnet.Net
+	loop  *prober.Loop
+	trace *trace.Tracer
+	start time.Time
+	end   chan error
+	keys  uint32 // of once
+
+	mu      sync.Mutex
+	records map[uint32][]record
+}
+
+// inLab runs body beside a running loop in a bubble of fake time.
+func inLab(t *testing.T, o prober.Options, scenario string, body func(b *lab)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n, err := simnet.New(1, scenario)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := make(chan error, 1)
+		b := &lab{t: t, net: n, start: time.Now(), records: map[uint32][]record{}, end: end}
+		o.Clock, o.OpenSocket = n.Clock, n.OpenSocket
+		b.loop = prober.New(o)
+		b.trace = trace.New(b.loop, func(key uint32, p *vitals.Path, changed bool, cause syscall.Errno) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.records[key] = append(b.records[key], record{p, changed, cause, time.Since(b.start)})
+		})
+		if err := b.loop.Open(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { end <- b.loop.Run(ctx) }()
+		body(b)
+		b.stop()
+		for _, f := range n.Failures() {
+			t.Error(f)
+		}
+	})
+}
+
+// stop lets the traces under way end, and the loop then.
+func (b *lab) stop() {
+	b.t.Helper()
+	if b.end == nil {
+		return
+	}
+	b.do(b.trace.Stop)
+	b.loop.Drain()
+	select {
+	case err := <-b.end:
+		if err != nil {
+			b.t.Error(err)
+		}
+	case <-time.After(time.Hour):
+		b.t.Fatal("the loop does not end")
+	}
+	b.end = nil
+}
+
+// do runs f on the loop's goroutine and waits for it.
+func (b *lab) do(f func()) {
+	done := make(chan struct{})
+	b.loop.Do(func() { f(); close(done) })
+	<-done
+}
+
+// add adds a target that is traced from now on.
+func (b *lab) add(key uint32, to string, plan trace.Plan) (id uint32) {
+	b.do(func() { id = b.trace.Add(key, addr(to), plan, b.loop.Now()) })
+	return id
+}
+
+// of are the records of a key. It is called between two events of the bubble.
+func (b *lab) of(key uint32) []record {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.records[key]
+}
+
+// once traces a target one time and returns what came of it and how long it
+// took.
+func (b *lab) once(to string, plan trace.Plan) (r record, took time.Duration) {
+	b.t.Helper()
+	plan.Once = true
+	b.keys++
+	key := 1e6 + b.keys
+	before := time.Since(b.start)
+	id := b.add(key, to, plan)
+	for range 10_000 {
+		if rs := b.of(key); len(rs) > 0 {
+			b.do(func() { b.trace.Remove(id) })
+			return rs[0], rs[0].at - before
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.t.Fatalf("the trace to %s does not end", to)
+	return record{}, 0
+}
+
+// apply changes the network.
+func (b *lab) apply(statements string) {
+	b.t.Helper()
+	if err := b.net.Apply(statements); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// changes counts the records to be printed, and those between.
+func changes(rs []record) (n int) {
+	for _, r := range rs {
+		if r.changed {
+			n++
+		}
+	}
+	return n
+}
+
+func addr(s string) rawsock.Addr {
+	a, err := rawsock.AddrFrom(netip.MustParseAddr(s))
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+func plan() trace.Plan {
+	return trace.Plan{Pause: 500 * time.Millisecond, Timeout: time.Second, Hops: 30}
+}
+
+// text is a path in short: the last number of each address, a star for
+// silence, and how it ends.
+func text(p *vitals.Path) string {
+	if p == nil {
+		return "none"
+	}
+	var words []string
+	for _, h := range p.Hops {
+		if h.Silent() {
+			words = append(words, "*")
+			continue
+		}
+		s := h.Addr.String()
+		words = append(words, s[strings.LastIndexAny(s, ".:")+1:])
+	}
+	return strings.Join(words, " ") + map[vitals.End]string{
+		vitals.EndHops: " ...", vitals.EndReached: " .", vitals.EndUnreachable: " !",
+	}[p.End]
+}
+
+// routers names routers r1 to rn of both families: 10.1.0.N and
+// 2001:db8:1::N as s1 to sn.
+func routers(n int) string {
+	var s strings.Builder
+	for i := 1; i <= n; i++ {
+		fmt.Fprintf(&s, "router r%d 10.1.0.%d\nrouter s%d 2001:db8:1::%d\n", i, i, i, i)
+	}
+	return s.String()
+}
