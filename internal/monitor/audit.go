@@ -4,28 +4,45 @@ package monitor
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"connmonitor/internal/vantage"
 )
 
-// auditEvery is how often the loops' accounts of themselves are looked at. It
-// is rare, so that an idle monitor does not wake for it.
+// auditEvery is how often the loops' accounts of themselves are looked at.
 const auditEvery = 10 * time.Second
+
+// auditor looks at the accounts when something has been measured, and has no
+// timer of its own: an idle monitor must not wake for it.
+type auditor struct {
+	last atomic.Int64 // when it last looked, ns since the epoch
+	due  chan struct{}
+}
+
+// measured is told that something was measured at now.
+func (a *auditor) measured(now time.Time) {
+	last := a.last.Load()
+	if now.UnixNano()-last < int64(auditEvery) || !a.last.CompareAndSwap(last, now.UnixNano()) {
+		return
+	}
+	select {
+	case a.due <- struct{}{}:
+	default: // it is still at the one before
+	}
+}
 
 // audit tells what our own side does to the measurements: a warning when it
 // begins, and one with the number when it has ended. Loss and times that are
 // ours must never look like the network's.
 func (m *Monitor) audit(ctx context.Context) error {
-	ticker := time.NewTicker(auditEvery)
-	defer ticker.Stop()
 	concerns := concerns()
 	before := m.point.Stats()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-m.auditor.due:
 		}
 		now := m.point.Stats()
 		for i := range concerns {

@@ -68,6 +68,7 @@ type Monitor struct {
 	table    table
 	settings map[vitals.Settings]*vitals.Settings // across reloads, so that equal means same
 	emitter  emitter
+	auditor  auditor
 	failed   chan error // of the goroutines that Run waits for
 }
 
@@ -81,6 +82,7 @@ func New(o Options) *Monitor {
 		settings: map[vitals.Settings]*vitals.Settings{}, failed: make(chan error, 4),
 	}
 	m.emitter.output = o.Output
+	m.auditor.due = make(chan struct{}, 1)
 	m.point = vantage.New(o.Vantage, m)
 	return m
 }
@@ -275,11 +277,13 @@ func (b *table) release(key uint32) {
 	b.free = append(b.free, key)
 }
 
+// every are the targets that have a key, also removed ones.
+func (b *table) every() []*target {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.DeleteFunc(slices.Clone(b.targets), func(t *target) bool { return t == nil })
+}
+
 // all are the targets that have not been removed. A target's lock may be held
 // when the table's is taken (lock, replace), so not the other way round.
-func (b *table) all() []*target {
-	b.mu.RLock()
-	all := slices.Clone(b.targets)
-	b.mu.RUnlock()
-	return slices.DeleteFunc(all, func(t *target) bool { return t == nil || t.isRemoved() })
-}
+func (b *table) all() []*target { return slices.DeleteFunc(b.every(), (*target).isRemoved) }

@@ -38,6 +38,8 @@ func (m *Monitor) Pinged(key uint32, p *vitals.Ping, cause syscall.Errno) {
 		return
 	}
 	defer t.mu.Unlock()
+	now := time.Now()
+	m.auditor.measured(now)
 	if p.Unknown > 0 {
 		m.fault(t, faultPing, fmt.Sprintf("pings were spoiled by this host: %v", cause))
 	} else {
@@ -51,7 +53,7 @@ func (m *Monitor) Pinged(key uint32, p *vitals.Ping, cause syscall.Errno) {
 		return
 	}
 	if p.Known() > 0 {
-		m.emitter.emit(&vitals.Record{Target: &t.Target, Addr: t.addr, Time: time.Now(), Ping: p})
+		m.emitter.emit(&vitals.Record{Target: &t.Target, Addr: t.addr, Time: now, Ping: p})
 	}
 }
 
@@ -62,6 +64,8 @@ func (m *Monitor) Traced(key uint32, path *vitals.Path, changed bool, cause sysc
 		return
 	}
 	defer t.mu.Unlock()
+	now := time.Now()
+	m.auditor.measured(now)
 	if path == nil {
 		m.fault(t, faultTrace, fmt.Sprintf("the trace was spoiled by this host: %v", cause))
 	} else {
@@ -74,7 +78,7 @@ func (m *Monitor) Traced(key uint32, path *vitals.Path, changed bool, cause sysc
 		m.roundPath(t, path)
 		return
 	}
-	m.emitter.emit(&vitals.Record{Target: &t.Target, Addr: t.addr, Time: time.Now(), Path: path})
+	m.emitter.emit(&vitals.Record{Target: &t.Target, Addr: t.addr, Time: now, Path: path})
 }
 
 // Scanned implements vantage.Sink.

@@ -56,17 +56,34 @@ func (m *Monitor) roundScan(t *target, scan *vitals.Scan) {
 // roundStep ends the round when its last result has come: the record is
 // printed, and after the pause the next begins.
 func (m *Monitor) roundStep(t *target) {
-	r := t.round
-	if r.waiting--; r.waiting > 0 {
+	if t.round.waiting--; t.round.waiting > 0 {
 		return
 	}
-	now := time.Now()
-	record := vitals.Record{Target: &t.Target, Addr: t.addr, Time: now, Path: r.path, Scan: r.scan}
+	m.printRound(t)
+	if !t.removed {
+		m.startRound(t, time.Now().Add(t.Sleep))
+	}
+}
+
+func (m *Monitor) printRound(t *target) {
+	r := t.round
+	record := vitals.Record{Target: &t.Target, Addr: t.addr, Time: time.Now(), Path: r.path, Scan: r.scan}
 	if r.pinged {
 		record.Ping = &r.ping
 	}
 	m.emitter.emit(&record)
-	if !t.removed {
-		m.startRound(t, now.Add(t.Sleep))
+}
+
+// finishRounds prints what there is of the rounds that the end has cut short: a
+// result of which may not have begun, or taken too long. It is called when no
+// more results come.
+func (m *Monitor) finishRounds() {
+	for _, t := range m.table.every() {
+		t.mu.Lock()
+		if t.round != nil && t.round.waiting > 0 {
+			m.printRound(t)
+			t.round.waiting = 0
+		}
+		t.mu.Unlock()
 	}
 }
