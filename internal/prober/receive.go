@@ -159,6 +159,10 @@ func (l *Loop) isReply(typ uint8) bool {
 // reply matches an echo reply. size is the length of the ICMP message, of
 // which icmp may be the beginning only.
 func (l *Loop) reply(m *rawsock.Message, icmp []byte, size int) {
+	if !l.opt.IPv6 && l.info.Kind == rawsock.Raw && len(icmp) == size && wire.Checksum(icmp) != 0 {
+		l.stats.malformed.Add(1) // the kernel hands it to raw sockets before it checks
+		return
+	}
 	echo, payload, ok := wire.ParseEcho(icmp)
 	if !ok || echo.ID != l.info.ID {
 		l.stats.strays.Add(1)

@@ -53,17 +53,20 @@ type Tracer struct {
 }
 
 type target struct {
-	to      rawsock.Addr
-	key     uint32
-	plan    Plan
-	timer   prober.Timer
-	flow    uint16
-	runs    uint16 // traces so far, modulo 2^16: the upper half of a probe's tag
-	run     *run   // the trace that is under way, nil when none is
-	memory  *Memory
-	first   *vitals.Path // the differing trace that the present one is to confirm
-	used    bool
-	removed bool
+	to     rawsock.Addr
+	key    uint32
+	plan   Plan
+	timer  prober.Timer
+	flow   uint16
+	runs   uint16 // traces so far, modulo 2^16: the upper half of a probe's tag
+	run    *run   // the trace that is under way, nil when none is
+	memory *Memory
+	// differing is the trace before, of those that are made again because they
+	// differ from the memory; repeats counts them.
+	differing *vitals.Path
+	repeats   uint8
+	used      bool
+	removed   bool
 }
 
 // New makes the tracer of a loop and attaches it.
@@ -118,7 +121,7 @@ func (t *Tracer) Start(id uint32, at int64) {
 // starts anew; a trace that is under way is begun again.
 func (t *Tracer) Readdress(id uint32, to rawsock.Addr) {
 	e := &t.targets[id]
-	e.to, e.flow, e.memory, e.first = to, flowOf(to), &Memory{}, nil
+	e.to, e.flow, e.memory, e.differing = to, flowOf(to), &Memory{}, nil
 	if e.run != nil {
 		t.begin(id)
 	}
@@ -228,9 +231,14 @@ func (t *Tracer) ask(e *target, ttl, try uint8, id uint32) {
 	})
 }
 
-// finish ends a trace. One that differs from the memory is made again at once:
-// while a route moves, the hops of one trace may be of two routes, and what is
-// reported shall be one that was there.
+// maxRepeats is how often a trace that differs is made again at most, while
+// the route does not come to rest.
+const maxRepeats = 4
+
+// finish ends a trace. One that differs from the memory is made again at once,
+// until two in a row agree: while a route moves, the hops of one trace may be
+// of two routes, and what is reported shall be one that was there. A difference
+// that does not come again is none.
 func (t *Tracer) finish(id uint32) {
 	e := &t.targets[id]
 	if e.run.spoiled() {
@@ -238,22 +246,32 @@ func (t *Tracer) finish(id uint32) {
 		return
 	}
 	path := e.run.path(t.loop.IPv6())
-	same := e.memory.compare(path)
-	switch {
-	case same == different && e.first == nil && !t.stopped && !e.removed:
-		e.first = path
+	if e.memory.compare(path) == different && !e.confirms(path) && !t.stopped && !e.removed {
+		e.differing = path
+		e.repeats++
 		t.begin(id)
 		return
-	case e.first != nil && same != different:
-		path = e.first // it came and went; the next trace will find it gone
 	}
-	changed := e.memory.record(path)
-	t.hand(id, path, changed, 0)
+	t.hand(id, path, e.memory.record(path), 0)
+}
+
+// confirms reports whether a trace that differs from the memory is to be
+// believed.
+func (e *target) confirms(path *vitals.Path) bool {
+	if e.repeats == maxRepeats {
+		return true
+	}
+	if e.differing == nil {
+		return false
+	}
+	var m Memory
+	m.record(e.differing)
+	return m.compare(path) == same
 }
 
 func (t *Tracer) hand(id uint32, path *vitals.Path, changed bool, cause syscall.Errno) {
 	e := &t.targets[id]
-	e.run, e.first = nil, nil
+	e.run, e.differing, e.repeats = nil, nil, 0
 	t.loop.Stop(e.timer)
 	t.setActive(-1)
 	if !e.plan.Once {
