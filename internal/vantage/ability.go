@@ -25,5 +25,7 @@ func (a Ability) Lacks(s *vitals.Settings) []string {
 }
 
 // remedy names the commands that give the privilege (contract 2.4).
-const remedy = `allow raw sockets with "setcap cap_net_raw+ep" on the program, ` +
+const remedy = remedyRaw + `, ` +
 	`or unprivileged pings with "sysctl net.ipv4.ping_group_range='0 2147483647'"`
+
+const remedyRaw = `allow raw sockets with "setcap cap_net_raw+ep" on the program`

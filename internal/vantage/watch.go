@@ -49,6 +49,12 @@ func (p *Point) Add(key uint32, t *vitals.Target, addr netip.Addr, start time.Ti
 	}
 	can := p.Can(IsIPv6(addr))
 	w.pinged, w.traced = t.Ping && can.Ping, t.Trace && can.Trace
+	if kind := can.Info.Kind; kind == rawsock.Datagram && IsIPv6(addr) && !from.IsZero() && (w.pinged || w.traced) {
+		// Linux 6.18 takes the message's source address from no control message
+		// there, and says nothing.
+		return nil, fmt.Errorf("source %s: unprivileged IPv6 pings leave by an interface, not by an address; name the interface, or %s",
+			t.Source, remedyRaw)
+	}
 	bundled := t.Form == vitals.Bundled
 	if w.pinged || w.traced {
 		loop := w.family.loop
