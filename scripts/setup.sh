@@ -3,7 +3,8 @@
 #
 # Installs the programs that the tests use. Does nothing when all of them are
 # there, so that it needs no network the second time. `setup.sh --missing`
-# only prints the Debian packages that are missing.
+# only prints the Debian packages that are missing; `setup.sh --bench` adds
+# what the measurements of `make bench` need: a C compiler and the peers.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -11,7 +12,16 @@ PATH=$PATH:/usr/sbin:/sbin
 needs=(
 	mandoc:mandoc nft:nftables ip:iproute2 nginx:nginx-light mariadbd:mariadb-server
 	ping:iputils-ping tcpdump:tcpdump traceroute:traceroute ps:procps
+	setpriv:util-linux strace:strace
 )
+if [ "${1:-}" = --bench ]; then
+	needs+=(
+		gcc:gcc taskset:util-linux bzcat:bzip2 fping:fping scamper:scamper
+		hipercontracer:hipercontracer prometheus-smokeping-prober:prometheus-smokeping-prober
+	)
+	# gcc without the C library's headers compiles nothing.
+	[ -e /usr/include/stdio.h ] || needs+=(no-c-headers:libc6-dev)
+fi
 
 missing=()
 for need in "${needs[@]}"; do

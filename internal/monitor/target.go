@@ -56,6 +56,8 @@ func (m *Monitor) measure(t *target, addr netip.Addr) {
 	w, err := m.point.Add(t.key, &t.Target, addr, start)
 	if err != nil {
 		m.fault(t, faultSetup, err.Error())
+		// An interface may come later, as at a boot.
+		time.AfterFunc(retrySetup, func() { m.measureUnless(t, addr) })
 		return
 	}
 	if can := m.point.Can(vantage.IsIPv6(addr)); can.Err != nil && !can.Denied && (t.Ping || t.Trace) {
@@ -66,6 +68,21 @@ func (m *Monitor) measure(t *target, addr netip.Addr) {
 	t.watch = w
 	if t.Form == vitals.Bundled {
 		m.startRound(t, start)
+	}
+}
+
+// retrySetup is when a target is tried again whose settings did not fit this
+// machine.
+const retrySetup = 10 * time.Second
+
+// measureUnless measures t at addr, unless it is measured by now or has another
+// address.
+func (m *Monitor) measureUnless(t *target, addr netip.Addr) {
+	t.mu.Lock()
+	settled := t.watch != nil || t.addr != addr
+	t.mu.Unlock()
+	if !settled {
+		m.measure(t, addr)
 	}
 }
 
