@@ -178,7 +178,7 @@ func (c *command) long(text string, rest []string) ([]string, error) {
 		}
 		return rest, c.assign("--"+name, value, o.set)
 	}
-	return nil, fmt.Errorf("unknown option --%s: %w", name, errUsage)
+	return nil, fmt.Errorf("unknown option %q: %w", "--"+name, errUsage)
 }
 
 // shorts takes combined short options; what follows one that takes a value is
@@ -187,7 +187,7 @@ func (c *command) shorts(text string, rest []string) ([]string, error) {
 	for i := 0; i < len(text); i++ {
 		o, ok := shortOption(text[i])
 		if !ok {
-			return nil, fmt.Errorf("unknown option -%s: %w", strconv.QuoteRuneToASCII(rune(text[i])), errUsage)
+			return nil, fmt.Errorf("unknown option %q: %w", "-"+text[i:i+1], errUsage)
 		}
 		if o.set == nil {
 			o.flag(c)
@@ -207,7 +207,7 @@ func (c *command) shorts(text string, rest []string) ([]string, error) {
 
 func shortOption(c byte) (option, bool) {
 	for _, o := range options() {
-		if o.short == c {
+		if o.short != 0 && o.short == c {
 			return o, true
 		}
 	}

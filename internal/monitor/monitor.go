@@ -107,7 +107,7 @@ func (m *Monitor) Run(ctx context.Context, reload <-chan struct{}) error {
 	p := m.start()
 	m.apply(m.o.Config)
 	err := m.watch(ctx, reload)
-	return errors.Join(err, p.finish(m))
+	return errors.Join(err, p.finish(m, err))
 }
 
 // watch waits for what ends the monitor.
@@ -186,29 +186,39 @@ func (m *Monitor) run(name string, f func(context.Context) error) (<-chan struct
 			}
 		}()
 		if err := f(ctx); err != nil {
+			if !errors.Is(err, report.ErrClosed) { // which its Output has logged
+				m.log.Error("InternalError", "%s: %v", name, err)
+			}
 			m.failed <- err
 		}
 	}()
 	return done, cancel
 }
 
-// finish ends everything within the time that draining may take.
-func (p *processes) finish(m *Monitor) error {
+// finish ends everything within the time that draining may take. Some of it is
+// left for writing what was measured last. After err, a closed output, nobody
+// would read what is still measured.
+func (p *processes) finish(m *Monitor, err error) error {
 	deadline := time.Now().Add(m.o.Drain)
 	p.stopResolver()
 	<-p.resolver
 	m.point.Drain()
-	late := time.NewTimer(m.o.Drain)
+	if errors.Is(err, report.ErrClosed) {
+		p.stopPoint()
+	}
+	measuring := m.o.Drain - m.o.Drain/15
+	late := time.NewTimer(measuring)
 	defer late.Stop()
 	select {
 	case <-p.point:
 	case <-late.C:
-		m.log.Warn("measurements that did not end within %v were left", m.o.Drain)
+		m.log.Warn("measurements that did not end within %v were left", measuring)
 	}
 	p.stopPoint()
 	<-p.point
 	p.stopAudit()
 	<-p.audit
+	m.finishRounds()
 	if p.output != nil {
 		m.o.Output.DrainBy(deadline)
 		p.stopOutput()

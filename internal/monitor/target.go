@@ -106,20 +106,10 @@ func (m *Monitor) resolved(t *target, u resolve.Update) {
 	}
 }
 
-// move measures t at another address. The loops are by family, so a target that
-// changes its family leaves one and enters the other under a new key: what is
-// in flight still belongs to the old.
+// move measures t at another address, under a new key: what is in flight still
+// belongs to the old address, and is finished and printed with it. The route
+// memory starts anew with the new one.
 func (m *Monitor) move(t *target, addr netip.Addr) {
-	if vantage.IsIPv6(addr) == vantage.IsIPv6(t.address()) {
-		t.mu.Lock()
-		t.addr = addr
-		err := t.watch.Readdress(addr)
-		if err != nil {
-			m.fault(t, faultSetup, err.Error())
-		}
-		t.mu.Unlock()
-		return
-	}
 	t.mu.Lock()
 	old := &target{Target: t.Target, key: t.key, addr: t.addr, watch: t.watch, round: t.round, removed: true}
 	t.watch, t.round = nil, nil

@@ -151,25 +151,6 @@ func (b *lab) now() (now time.Duration) {
 	return now
 }
 
-// TestReaddress: the following pings go to the other address.
-func TestReaddress(t *testing.T) {
-	inLab(t, "host 10.0.0.1 rtt 20ms\nhost 10.0.0.2 rtt 30ms", func(b *lab) {
-		id := b.add(1, "10.0.0.1", classic(), 0)
-		time.Sleep(10 * time.Second)
-		b.do(func() { b.ping.Readdress(id, addr("10.0.0.2")) })
-		n := len(b.left("10.0.0.1"))
-		time.Sleep(10 * time.Second)
-		if m := len(b.left("10.0.0.1")); m != n {
-			t.Errorf("%d pings went to the old address", m-n)
-		}
-		for _, r := range b.of(1) {
-			if r.Received != 10 {
-				t.Errorf("%+v", r)
-			}
-		}
-	})
-}
-
 // TestStopFinishesBursts: what has begun is sent to its end and handed over,
 // and the loop ends then.
 func TestStopFinishesBursts(t *testing.T) {

@@ -165,9 +165,6 @@ func (p *Pinger) Start(id uint32, at int64) {
 	}
 }
 
-// Readdress lets the following pings of a target go to another address.
-func (p *Pinger) Readdress(id uint32, to rawsock.Addr) { p.targets[id].to = to }
-
 // Remove takes a target away. What is in flight is finished and handed over.
 func (p *Pinger) Remove(id uint32) {
 	p.targets[id].removed = true

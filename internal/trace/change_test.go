@@ -196,29 +196,6 @@ func TestReachability(t *testing.T) {
 	})
 }
 
-// TestReaddress: the memory starts anew, and a trace that is under way too.
-func TestReaddress(t *testing.T) {
-	both(t, "host H9 rtt 20ms\npath H9 R1@1ms R2@2ms\nhost H8 rtt 20ms\npath H8 R1@1ms R4@2ms silent R5@3ms", func(b *lab, h string) {
-		id := b.add(1, h+"9", plan())
-		time.Sleep(5*time.Second + 10*time.Millisecond)
-		b.do(func() { b.trace.Readdress(id, addr(h+"8")) })
-		time.Sleep(5 * time.Second)
-		b.do(func() { b.trace.Start(id, b.loop.Now()) })
-		time.Sleep(50 * time.Millisecond) // amid a trace: hop 3 is silent
-		b.do(func() { b.trace.Readdress(id, addr(h+"9")) })
-		time.Sleep(5 * time.Second)
-		var told []string
-		for _, r := range b.of(1) {
-			if r.changed {
-				told = append(told, text(r.path))
-			}
-		}
-		if fmt.Sprint(told) != "[1 2 9 . 1 4 * 5 8 . 1 2 9 .]" {
-			b.t.Errorf("told %q", told)
-		}
-	})
-}
-
 // TestPause is counted from the end of a trace, and traces of a target never
 // overlap.
 func TestPause(t *testing.T) {

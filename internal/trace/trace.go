@@ -117,16 +117,6 @@ func (t *Tracer) Start(id uint32, at int64) {
 	}
 }
 
-// Readdress lets the following traces go to another address. The route memory
-// starts anew; a trace that is under way is begun again.
-func (t *Tracer) Readdress(id uint32, to rawsock.Addr) {
-	e := &t.targets[id]
-	e.to, e.flow, e.memory, e.differing = to, flowOf(to), &Memory{}, nil
-	if e.run != nil {
-		t.begin(id)
-	}
-}
-
 // Remove takes a target away. A trace that is under way is finished and handed
 // over.
 func (t *Tracer) Remove(id uint32) {

@@ -3,10 +3,14 @@
 package vantage
 
 import (
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"connmonitor/internal/netlab"
+	"connmonitor/internal/prober"
+	"connmonitor/internal/rawsock"
 	"connmonitor/internal/vitals"
 )
 
@@ -122,3 +126,35 @@ func TestDrainOfNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// panicking is a socket that a defect lies behind.
+type panicking struct{ prober.Socket }
+
+func (panicking) Receive([]rawsock.Message) (int, error) { panic("a defect") }
+
+// TestPanicInALoopIsAnError: the program ends with a line, and not with a stack
+// trace, and the loop of the other family ends too.
+func TestPanicInALoopIsAnError(t *testing.T) {
+	p := New(Options{Loop: prober.Options{OpenSocket: func(o rawsock.Options) (prober.Socket, error) {
+		s, err := rawsock.Open(o)
+		if err != nil || o.IPv6 {
+			return s, err
+		}
+		return panicking{s}, nil
+	}}}, nowhere{})
+	p.Open()
+	if can := p.Can(false); can.Err != nil {
+		t.Skipf("no socket: %v", can.Err)
+	}
+	err := p.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "panic in the IPv4 loop: a defect") {
+		t.Fatalf("Run: %v", err)
+	}
+}
+
+// nowhere is a sink for a point that measures nothing.
+type nowhere struct{}
+
+func (nowhere) Pinged(uint32, *vitals.Ping, syscall.Errno)       {}
+func (nowhere) Traced(uint32, *vitals.Path, bool, syscall.Errno) {}
+func (nowhere) Scanned(uint32, *vitals.Scan, error)              {}

@@ -35,11 +35,8 @@ func (w *Watch) runScan() {
 		return
 	}
 	defer w.point.scans.Done()
-	w.mu.Lock()
-	addr := w.addr
-	w.mu.Unlock()
 	scan, err := w.ask(service.Request{
-		Name: w.target.Name, Addr: addr, Source: w.target.Source, Timeout: w.target.Timeout,
+		Name: w.target.Name, Addr: w.addr, Source: w.target.Source, Timeout: w.target.Timeout,
 		Services: services(w.target.Ports),
 	})
 	w.point.sink.Scanned(w.key, scan, err)

@@ -436,24 +436,3 @@ func TestSilentDestination(t *testing.T) {
 		wantRoute(t, strconv.Itoa(i), b.of(t, uint32(i), 1)[0], vitals.EndHops, want...)
 	}
 }
-
-// TestReaddressStartsTheMemoryAnew: another address of the same host is traced
-// as a new one.
-func TestReaddressStartsTheMemoryAnew(t *testing.T) {
-	t.Parallel()
-	top := netlab.Chain(t, 3)
-	b := run(t, top.Client, Options{})
-	w := b.add(1, top.Host6(1), traces(time.Millisecond))
-	b.of(t, 1, 5)
-	done := make(chan result, 1)
-	go func() { done <- b.next(t, 1, "the change", func(r result) bool { return r.Changed }) }()
-	if err := w.Readdress(top.Host6(2)); err != nil {
-		t.Fatal(err)
-	}
-	r := <-done
-	wantRoute(t, "readdressed", r, vitals.EndReached, routeTo(top, 3, top.Host6(2))...)
-	b.more(1, 10)
-	if changes, all := b.repeated(1, 1); changes != 2 {
-		t.Errorf("%d changes in %d traces", changes, len(all))
-	}
-}

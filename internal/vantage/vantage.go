@@ -13,6 +13,7 @@ package vantage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"syscall"
@@ -146,12 +147,20 @@ func (p *Point) family(v6 bool) *family {
 // was under way is finished. No result is handed to the sink after it has
 // returned.
 func (p *Point) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var loops sync.WaitGroup
 	errs := make([]error, len(p.families))
 	for i := range p.families {
-		if f := &p.families[i]; f.err == nil {
-			loops.Go(func() { errs[i] = f.loop.Run(ctx) })
+		f := &p.families[i]
+		if f.err != nil {
+			continue
 		}
+		loops.Go(func() {
+			if errs[i] = f.run(ctx); errs[i] != nil {
+				cancel()
+			}
+		})
 	}
 	loops.Wait()
 	select {
@@ -160,6 +169,24 @@ func (p *Point) Run(ctx context.Context) error {
 	}
 	p.finishScans(ctx)
 	return errors.Join(errs...)
+}
+
+// run runs the loop of one family. A panic in it is an error: the program shall
+// end with a line, and what was measured printed.
+func (f *family) run(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic in the %s loop: %v", familyName(f.loop.IPv6()), v)
+		}
+	}()
+	return f.loop.Run(ctx)
+}
+
+func familyName(v6 bool) string {
+	if v6 {
+		return "IPv6"
+	}
+	return "IPv4"
 }
 
 // beginScan reports whether a scan may begin; it ends with scans.Done.

@@ -22,13 +22,13 @@ type Watch struct {
 	point  *Point
 	family *family
 	target *vitals.Target
+	addr   netip.Addr
 	key    uint32
 
 	pinged, traced bool
 	ping, trace    uint32 // the loop's own
 
-	mu      sync.Mutex // guards what follows
-	addr    netip.Addr
+	mu      sync.Mutex  // guards what follows
 	scan    *time.Timer // the next scan; nil: none is planned
 	removed bool
 }
@@ -101,27 +101,6 @@ func (w *Watch) Start(start time.Time) {
 	if w.target.Scan {
 		w.scanAt(start)
 	}
-}
-
-// Readdress lets what follows be measured at another address of the same
-// family. The route memory starts anew.
-func (w *Watch) Readdress(addr netip.Addr) error {
-	to, err := rawsock.AddrFrom(addr)
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	w.addr = addr
-	w.mu.Unlock()
-	w.family.loop.Do(func() {
-		if w.pinged {
-			w.family.pinger.Readdress(w.ping, to)
-		}
-		if w.traced {
-			w.family.tracer.Readdress(w.trace, to)
-		}
-	})
-	return nil
 }
 
 // Remove takes the target away. What is in flight is finished and handed over.
