@@ -105,7 +105,10 @@ func (m *Monitor) Run(ctx context.Context, reload <-chan struct{}) error {
 		return ErrImpossible
 	}
 	p := m.start()
-	m.apply(m.o.Config)
+	c := m.o.Config
+	m.o.Config = nil // the table has all of it now
+	m.apply(c)
+	tidy(len(c.Targets))
 	err := m.watch(ctx, reload)
 	return errors.Join(err, p.finish(m, err))
 }

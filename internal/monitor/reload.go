@@ -4,6 +4,7 @@ package monitor
 
 import (
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"connmonitor/internal/config"
@@ -34,6 +35,7 @@ func (m *Monitor) reload() error {
 	}
 	m.possible(c)
 	added, removed, kept := m.apply(c)
+	tidy(len(c.Targets))
 	m.log.Warn("configuration read again: %d targets added, %d removed, %d unchanged", added, removed, kept)
 	return nil
 }
@@ -73,9 +75,13 @@ func (m *Monitor) apply(c *config.Config) (added, removed, kept int) {
 	var fresh []*target
 	known := m.settings
 	m.settings = make(map[vitals.Settings]*vitals.Settings) // of those that are in use
+	var last, interned *vitals.Settings
 	for i := range c.Targets {
 		v := c.Targets[i]
-		v.Settings = m.intern(v.Settings, known)
+		if v.Settings != last {
+			last, interned = v.Settings, m.intern(v.Settings, known)
+		}
+		v.Settings = interned
 		id := identity{v.Name, v.Settings}
 		if same := old[id]; len(same) > 0 {
 			m.rename(same[0], v.ID, v.Line)
@@ -93,6 +99,19 @@ func (m *Monitor) apply(c *config.Config) (added, removed, kept int) {
 		}
 	}
 	return len(fresh), removed, kept
+}
+
+// large is how many targets make a configuration whose reading leaves memory
+// worth giving back.
+const large = 10_000
+
+// tidy gives back what reading a configuration of n targets has left: the
+// collector would keep it for garbage that hardly comes, as measuring makes
+// none.
+func tidy(n int) {
+	if n >= large {
+		debug.FreeOSMemory()
+	}
 }
 
 // intern makes equal settings the same pointer over all configurations; known
