@@ -40,8 +40,7 @@ func (m *Monitor) audit(ctx context.Context) error {
 	before := m.point.Stats()
 	for {
 		select {
-		case <-ctx.Done():
-			return nil
+		case <-ctx.Done(): // a last look, for what came after the one before
 		case <-m.auditor.due:
 		}
 		now := m.point.Stats()
@@ -49,6 +48,9 @@ func (m *Monitor) audit(ctx context.Context) error {
 			m.tell(&concerns[i], before, now)
 		}
 		m.tellGaps(before, now)
+		if ctx.Err() != nil {
+			return nil
+		}
 		before = now
 	}
 }
