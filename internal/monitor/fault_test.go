@@ -75,8 +75,8 @@ func TestPartlyUnknownBurst(t *testing.T) {
 	})
 }
 
-// TestPanicInAService is an error of that scan, and not the end of anything.
-func TestPanicInAService(t *testing.T) {
+// TestDefect29PanicInAService is an error of that scan, and not the end of anything.
+func TestDefect29PanicInAService(t *testing.T) {
 	for form, text := range map[string]string{
 		"separate": "127.0.0.1 json=1 scan=1s\n",
 		"global":   "1 0 1 10 41 30 1 500\n127.0.0.1\n",
