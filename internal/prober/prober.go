@@ -199,7 +199,7 @@ func (l *Loop) step() time.Duration {
 		l.stats.gaps.Add(1)
 		l.stats.stopped.Add(uint64(gap))
 	}
-	l.out.left = l.out.quota
+	l.out.refill(l.now)
 	l.drain()
 	l.expire()
 	l.mail.deliver()

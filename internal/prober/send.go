@@ -18,8 +18,10 @@ import (
 type outbox struct {
 	plain, df batch
 	held      ring
-	quota     int // most probes of a tick, see quotaOf
-	left      int // of it, in this tick
+	quota     int   // most probes of a period, see quotaOf
+	period    int64 // the tick, or less, ns
+	left      int   // of it, at the moment
+	refilled  int64 // until when left has been refilled, mono ns
 	refused   []refusal
 	filler    [257]uint32 // filler[n]: checksum of the first n bytes of a period of filler
 	v6        bool
@@ -37,12 +39,24 @@ type refusal struct {
 	errno syscall.Errno
 }
 
-// quotaOf is the most probes that leave in one tick: twice the share of the
+// quotaOf is the most probes that leave in one period: twice the share of the
 // rate that is asked for, and two batches in any case. After a pause of this
 // process a second's probes may be due at once; a burst of more than about 170
 // makes a Linux responder lose replies (measured), and that would be our loss.
-func quotaOf(rate float64, tick int64) int {
-	return max(2*rawsock.Batch, int(2*rate*float64(tick)/1e9))
+func quotaOf(rate float64, period int64) int {
+	return max(2*rawsock.Batch, int(2*rate*float64(period)/1e9))
+}
+
+// refill adds what has been earned since the last time. It goes by the clock
+// and not by the step: a loop that is woken by Do takes many steps in a tick.
+func (o *outbox) refill(now int64) {
+	if now-o.refilled >= o.period {
+		o.left, o.refilled = o.quota, now
+		return
+	}
+	n := (now - o.refilled) * int64(o.quota) / o.period
+	o.left = min(o.quota, o.left+int(n))
+	o.refilled += n * o.period / int64(o.quota)
 }
 
 // maxStall is after how long with a full send buffer its first probe is given
@@ -81,7 +95,7 @@ func (l *Loop) Congested() bool {
 	if l.opt.Pace != nil {
 		return l.out.held.len() > max(rawsock.Batch, l.opt.Pace.worth(time.Second/4))
 	}
-	return l.out.held.len() > int(int64(l.out.quota)*int64(time.Second)/l.tick)
+	return l.out.held.len() > int(int64(l.out.quota)*int64(time.Second)/l.out.period)
 }
 
 // put builds the packet into a batch and sends the batch when it is full.

@@ -43,7 +43,8 @@ func (l *Loop) retune() {
 		}
 	}
 	l.tick = max(tick, minTick)
-	l.out.quota = max(quotaOf(rate, l.tick), l.opt.Pace.worth(time.Duration(heldTick)))
+	l.out.period = min(l.tick, heldTick)
+	l.out.quota = max(quotaOf(rate, l.out.period), l.opt.Pace.worth(time.Duration(l.out.period)))
 	l.changed = false
 }
 
