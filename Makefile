@@ -25,7 +25,7 @@ all: build
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: build
 build: ## both programs, static, into bin/
@@ -43,6 +43,10 @@ run: build ## build, then monitor what examples/first.conf names
 test: ## everything that must hold: format, lint, man pages, tests, race, fuzz, build
 	@scripts/test.sh
 
+.PHONY: soak
+soak: ## all that a network does to the monitor, for SOAK (10m); the tests do it for 20 s
+	SOAK=$(or $(SOAK),10m) $(GO) test -count=1 -run TestSoak -timeout 20m -v ./cmd/connmonitor
+
 .PHONY: setup
 setup: ## install the programs that the tests use (Debian, as root)
 	@scripts/setup.sh
@@ -51,8 +55,18 @@ setup: ## install the programs that the tests use (Debian, as root)
 lint: ## golangci-lint, the pinned version
 	@scripts/lint.sh
 
+# Against the bars of docs/performance.md, which says what BENCH_* variables
+# there are and what it needs: root, two CPUs, a quiet machine, most of an hour.
 .PHONY: bench
-bench: ## the benchmarks of all rooms
+bench: build ## measure the programs beside floor and peers (root; make benchsetup first)
+	BENCH=1 BENCH_BIN=$(abspath $(BINDIR)) $(GO) test -count=1 -timeout 6h -v -run '^TestBars$$' ./bench
+
+.PHONY: benchsetup
+benchsetup: ## install what bench needs beside setup (Debian, as root)
+	@scripts/setup.sh --bench
+
+.PHONY: benchrooms
+benchrooms: ## the Go benchmarks of all rooms
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz

@@ -35,15 +35,17 @@ var floors = [][]string{
 	{"cmd/connmonitor", "cmd/connvitals"},
 }
 
-// netlab builds the networks of the tests, simnet plays one in fake time. They
-// stand beside the house: no program may contain them.
+// netlab builds the networks of the tests, simnet plays one in fake time, bench
+// measures the programs from outside. They stand beside the house: no program
+// may contain them.
 const (
 	netlab = "netlab"
 	simnet = "simnet"
+	bench  = "bench"
 )
 
 // testsOnly are the rooms beside the house.
-var testsOnly = []string{netlab, simnet}
+var testsOnly = []string{netlab, simnet, bench}
 
 // small is the program that shall stay small and start at once: what it is made
 // of, and all rooms of the first smallFloors floors, use the standard library
@@ -159,6 +161,8 @@ func checkFloor(p pkg, imported string) []string {
 		return nil
 	case slices.Contains(testsOnly, to):
 		return []string{p.ImportPath + ": imports " + to + ", which is for tests only"}
+	case from == bench:
+		return []string{p.ImportPath + ": imports " + to + "; bench is made of tests and sees programs from outside"}
 	case slices.Contains(testsOnly, from):
 		return nil
 	}
@@ -257,6 +261,9 @@ func TestHouseRulesBite(t *testing.T) {
 		{"the played network may use prober", "internal/simnet", "simnet", "connmonitor/internal/prober", ""},
 		{"the played network makes no system calls", "internal/simnet", "simnet", "unsafe", "imports unsafe"},
 		{"the lab may use all", "internal/netlab", "netlab", "connmonitor/internal/prober golang.org/x/sys/unix unsafe", ""},
+		{"the measurements in a program", "internal/monitor", "monitor", "connmonitor/bench", "imports bench, which is for tests only"},
+		{"the measurements, but for their tests", "bench", "bench", "connmonitor/internal/prober", "sees programs from outside"},
+		{"the measurements", "bench", "bench", "", ""},
 		{"unknown room", "internal/cache", "cache", "", "the house has no such room"},
 		{"unknown program", "cmd/connprobe", "main", "", "the house has no such room"},
 		{"unknown place", "tools", "tools", "", "the house has no such room"},

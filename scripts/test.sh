@@ -24,7 +24,7 @@ elif missing=$(scripts/setup.sh --missing) && [ -n "$missing" ]; then
 fi
 
 step "gofmt"
-unformatted=$(gofmt -l ./*.go cmd internal)
+unformatted=$(gofmt -l ./*.go bench cmd internal)
 if [ -n "$unformatted" ]; then
 	printf 'gofmt would change:\n%s\n' "$unformatted" >&2
 	exit 1

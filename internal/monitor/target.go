@@ -158,12 +158,6 @@ func (t *target) isRemoved() bool {
 	return t.removed
 }
 
-func (t *target) address() netip.Addr {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.addr
-}
-
 // fault is a set of what can go wrong with a target again and again.
 type fault uint8
 
