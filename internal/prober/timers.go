@@ -2,6 +2,8 @@
 
 package prober
 
+import "time"
+
 // Timer is a timer of a client; its owner sets it as often as it likes.
 type Timer int32
 
@@ -52,6 +54,13 @@ func (l *Loop) Stop(t Timer) { l.timers.wheel.stop(int32(t)) }
 func (l *Loop) FreeTimer(t Timer) {
 	l.Stop(t)
 	l.timers.free = append(l.timers.free, int32(t))
+}
+
+// At is the monotonic time of t, in ns, as Set takes it; negative when t was
+// before the loop was made.
+func (l *Loop) At(t time.Time) int64 {
+	_, now := l.clock.read()
+	return now + int64(time.Until(t))
 }
 
 // Now is the monotonic time of this tick in ns.

@@ -59,7 +59,7 @@ func (p *Point) Add(key uint32, t *vitals.Target, addr netip.Addr, start time.Ti
 	if w.pinged || w.traced {
 		loop := w.family.loop
 		loop.Do(func() {
-			at := max(0, loop.Now()+int64(time.Until(start)))
+			at := max(0, loop.At(start))
 			if bundled {
 				at = -1
 			}
@@ -89,7 +89,7 @@ func (w *Watch) Start(start time.Time) {
 	if w.pinged || w.traced {
 		loop := w.family.loop
 		loop.Do(func() {
-			at := loop.Now() + int64(time.Until(start))
+			at := loop.At(start)
 			if w.pinged {
 				w.family.pinger.Start(w.ping, at)
 			}
