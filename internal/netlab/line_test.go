@@ -25,13 +25,13 @@ func TestLineDelays(t *testing.T) {
 	t.Parallel()
 	a, link := pair(t, LineConfig{Delay: 4 * time.Millisecond, Back: &LineConfig{Delay: 9 * time.Millisecond}})
 	for _, to := range []netip.Addr{link.B.Addr4, link.B.Addr6} {
-		out, n := ping(t, a, to, 20)
+		out, n := ping(t, a, to, 20, "-i", patient)
 		if least := roundTripMin(t, out); n != 20 || least < 13 {
 			t.Errorf("%s: %d of 20 replies, the first after %v ms, want 13 or more\n%s", to, n, least, out)
 		}
 	}
 	link.Set(LineConfig{Delay: time.Millisecond, Jitter: 2 * time.Millisecond})
-	if out, n := ping(t, a, link.B.Addr4, 20); n != 20 || roundTripMin(t, out) < 2 {
+	if out, n := ping(t, a, link.B.Addr4, 20, "-i", patient); n != 20 || roundTripMin(t, out) < 2 {
 		t.Errorf("after Set:\n%s", out)
 	}
 }
@@ -116,7 +116,7 @@ func TestLineCarriesJumboFrames(t *testing.T) {
 	t.Parallel()
 	a, link := pair(t, LineConfig{}, MTU(9000))
 	for _, to := range []netip.Addr{link.B.Addr4, link.B.Addr6} {
-		if out, n := ping(t, a, to, 3, "-M", "do", "-s", "8952"); n != 3 {
+		if out, n := ping(t, a, to, 3, "-i", patient, "-M", "do", "-s", "8952"); n != 3 {
 			t.Errorf("%s", out)
 		}
 	}

@@ -37,21 +37,17 @@ func run(t *testing.T, n *Node, name string, args ...string) string {
 	return string(out)
 }
 
-// ping sends count echo requests and returns what ping printed and how many
-// replies it saw, duplicates not counted. A few are 50 ms apart, many are 2:
-// when it has seen a reply at all, ping(8) waits for the last one only twice
-// the longest RTT or one interval, whichever is longer, and a busy machine can
-// take longer than 2 ms over it.
+// ping sends count echo requests, 2 ms apart unless args say otherwise, and
+// returns what ping printed and how many replies it saw, duplicates not
+// counted. When it has seen a reply at all, ping(8) waits for the last one only
+// twice the longest RTT or one interval, whichever is longer: who counts on the
+// last reply takes patient, for a busy machine can take longer than 2 ms.
 func ping(t *testing.T, n *Node, to netip.Addr, count int, args ...string) (out string, received int) {
 	t.Helper()
 	if _, err := exec.LookPath("ping"); err != nil {
 		t.Skip(err)
 	}
-	interval := "0.002"
-	if count <= 40 {
-		interval = "0.05"
-	}
-	args = append([]string{"-n", "-c", strconv.Itoa(count), "-i", interval, "-W", "1"}, args...)
+	args = append([]string{"-n", "-c", strconv.Itoa(count), "-i", "0.002", "-W", "1"}, args...)
 	out = run(t, n, "ping", append(args, to.String())...)
 	m := regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`).FindStringSubmatch(out)
 	if m == nil || m[1] != strconv.Itoa(count) {
@@ -61,11 +57,14 @@ func ping(t *testing.T, n *Node, to netip.Addr, count int, args ...string) (out 
 	return out, received
 }
 
+// patient is an interval that is long beside what a busy machine takes.
+const patient = "0.05"
+
 // reaches checks that echo requests are answered, from the first on.
 func reaches(t *testing.T, n *Node, to ...netip.Addr) {
 	t.Helper()
 	for _, a := range to {
-		if out, received := ping(t, n, a, 3); received != 3 {
+		if out, received := ping(t, n, a, 3, "-i", patient); received != 3 {
 			t.Errorf("from %s to %s: %d of 3 replies\n%s", n.Name, a, received, out)
 		}
 	}
