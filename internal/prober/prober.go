@@ -261,18 +261,32 @@ func (l *Loop) Do(f func()) {
 	m.mu.Lock()
 	m.fns = append(m.fns, f)
 	m.mu.Unlock()
+	m.rouse()
+}
+
+func (m *mailbox) rouse() {
 	select {
 	case m.wake <- struct{}{}:
 	default:
 	}
 }
 
+// mailPerStep bounds what Do hands to one step, so that a hundred thousand
+// targets can be added while those that are there are measured in time.
+const mailPerStep = 1024
+
 func (m *mailbox) deliver() {
 	m.mu.Lock()
-	fns := m.fns
-	m.fns = nil
+	n := min(len(m.fns), mailPerStep)
+	fns := m.fns[:n:n]
+	if m.fns = m.fns[n:]; len(m.fns) == 0 {
+		m.fns = nil
+	} else {
+		m.rouse()
+	}
 	m.mu.Unlock()
-	for _, f := range fns {
+	for i, f := range fns {
+		fns[i] = nil
 		f()
 	}
 }
