@@ -56,7 +56,8 @@ func (d document) sections() []section {
 		if len(rows) == 0 {
 			return
 		}
-		text := fmt.Sprintf("%s. Medians of %d runs, windows of %v; in brackets the least and the most.\n\n", machine(), d.options.runs, d.options.window)
+		text := fmt.Sprintf("%s. Medians of %d runs, windows of %v (idle %v, memory %v); in brackets the least and the most.\n\n",
+			machine(), d.options.runs, d.options.window, d.options.idle, d.options.growth)
 		text += markdown(head, rows) + "\n" + markdown([]string{"measured", "command"}, d.commandRows(of)) + d.failures(of)
 		list = append(list, section{name, text})
 	}

@@ -99,6 +99,10 @@ func TestVerdicts(t *testing.T) {
 	if want := (line{"w, u", "<= 1.2 x the floor", "6.0 [5.0..7.0]", "5.0 [4.0..6.0]", "1.20", met}); row != want {
 		t.Errorf("row %+v, want %+v", row, want)
 	}
+	found.add("b", figures{cpuPerEcho: 9})
+	if row := (bar{ours: "a", against: "b", metric: cpuPerEcho, limit: atMost(2)}).judge(found); row.verdict != unsteady {
+		t.Errorf("a floor that moves by more than a half: %s", row.verdict)
+	}
 	if row := (bar{ours: "c", metric: cpuPerEcho}).judge(found); row.verdict != none {
 		t.Errorf("a figure that is missing: %s", row.verdict)
 	}
@@ -150,7 +154,7 @@ func TestOptions(t *testing.T) {
 	if s := choose(o); len(s.bars) != 1 || len(s.contenders) != 1 || len(s.rivals) != 0 {
 		t.Errorf("chosen: %+v", s)
 	}
-	for _, bad := range [][]string{{"BENCH_RUNS", "0"}, {"BENCH_SECONDS", "1.5"}, {"BENCH_ONLY", "("}, {"BENCH_GROWTH", "10"}} {
+	for _, bad := range [][]string{{"BENCH_RUNS", "0"}, {"BENCH_SECONDS", "1.5"}, {"BENCH_ONLY", "("}, {"BENCH_NICE", "-21"}, {"BENCH_GROWTH", "10"}} {
 		if _, err := readOptions(env(bad...)); err == nil || !strings.Contains(err.Error(), bad[0]) {
 			t.Errorf("%v: %v", bad, err)
 		}

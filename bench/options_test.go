@@ -17,6 +17,7 @@ type options struct {
 	idle   time.Duration  // BENCH_IDLE: how long one that has nothing to do
 	growth time.Duration  // BENCH_GROWTH: how long its memory
 	only   *regexp.Regexp // BENCH_ONLY: the rows, by name
+	nice   int            // BENCH_NICE: the priority of both programs while the largest rate is searched
 	report bool           // BENCH_REPORT=1: a bar that is missed is no failure
 	write  bool           // BENCH_WRITE=1: put the tables into docs/performance.md
 	bin    string         // BENCH_BIN: where the programs are
@@ -34,6 +35,11 @@ func readOptions(env func(string) string) (options, error) {
 	if s := env("BENCH_RUNS"); s != "" {
 		if o.runs, err = strconv.Atoi(s); err != nil || o.runs < 1 {
 			return o, fmt.Errorf("BENCH_RUNS=%s: want a number of runs, 1 or more", s)
+		}
+	}
+	if s := env("BENCH_NICE"); s != "" {
+		if o.nice, err = strconv.Atoi(s); err != nil || o.nice < -20 || o.nice > 19 {
+			return o, fmt.Errorf("BENCH_NICE=%s: want -20..19", s)
 		}
 	}
 	if s := env("BENCH_SECONDS"); s != "" {

@@ -82,14 +82,15 @@ type process struct {
 type command struct {
 	net    *network
 	cpu    int
+	nice   int
 	name   string
 	args   []string
 	stdout io.Writer // nil is /dev/null
 }
 
 func start(c command) (*process, error) {
-	args := append([]string{"--cpu-list", strconv.Itoa(c.cpu), c.name}, c.args...)
-	p := &process{cmd: c.net.client.Command(context.Background(), "taskset", args...), ended: make(chan struct{})}
+	args := append([]string{"-n", strconv.Itoa(c.nice), "taskset", "--cpu-list", strconv.Itoa(c.cpu), c.name}, c.args...)
+	p := &process{cmd: c.net.client.Command(context.Background(), "nice", args...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = c.stdout, &p.stderr
 	p.cmd.WaitDelay = time.Second
 	// Nothing measured may outlive a measurement that was broken off. (The

@@ -94,7 +94,7 @@ func tryFloor(h *harness, n *network, hosts int) error {
 	if err != nil {
 		return err
 	}
-	p, err := h.startFloor(command{net: n, cpu: proberCPU}, large, hosts, hosts, payload, seconds)
+	p, err := h.startFloor(command{net: n, cpu: proberCPU, nice: h.o.nice}, large, hosts, hosts, payload, seconds)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func tryOurs(h *harness, n *network, hosts int) error {
 	if err != nil {
 		return err
 	}
-	p, err := h.startOurs(command{net: n, cpu: proberCPU}, thousand.options(), large, hosts, "--quiet")
+	p, err := h.startOurs(command{net: n, cpu: proberCPU, nice: h.o.nice}, thousand.options(), large, hosts, "--quiet")
 	if err != nil {
 		return err
 	}

@@ -77,10 +77,14 @@ func number(v float64, digits int) string {
 type verdict string
 
 const (
-	met    verdict = "met"
-	missed verdict = "MISSED"
-	none   verdict = "not measured"
+	met      verdict = "met"
+	missed   verdict = "MISSED"
+	none     verdict = "not measured"
+	unsteady verdict = "unsteady" // the machine was not quiet: no verdict
 )
+
+// steady is by how much the floor's most may exceed its least.
+const steady = 1.5
 
 // limit is a bar: a bound for a figure, or for its ratio to another's.
 type limit struct {
@@ -128,6 +132,9 @@ func (b bar) judge(found series) line {
 	row.bar = b.limit.String() + " x the floor"
 	row.against, row.ratio = spread(other, b.digits), number(ratio, 2)
 	row.verdict = b.limit.judge(ratio)
+	if len(other) > 0 && slices.Max(other) > steady*slices.Min(other) {
+		row.verdict = unsteady
+	}
 	row.work += ", " + b.unit
 	return row
 }
