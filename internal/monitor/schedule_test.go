@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"connmonitor/internal/prober"
 	"connmonitor/internal/simnet"
 )
 
@@ -66,15 +67,19 @@ host 2001:db8::1 rtt 3ms`
 func TestRounds(t *testing.T) {
 	const scenario = "router r 10.9.0.1\nhost 127.0.0.1 rtt 30ms\npath 127.0.0.1 r@5ms\nhost 127.0.0.2 dead"
 	inFakeTime(t, scenario, "1 1 1 10 41 4 1 500\n127.0.0.1\n127.0.0.2\n", func(l *lab) {
-		var starts []time.Duration // of rounds of the first
+		var starts, lasts []time.Duration // probes of each round of the first
 		var mu sync.Mutex
 		l.net.Watch(func(s simnet.Sent) {
 			mu.Lock()
 			defer mu.Unlock()
 			now := time.Since(l.begun)
-			if s.To == netip.MustParseAddr("127.0.0.1") && (len(starts) == 0 || now-starts[len(starts)-1] > 300*time.Millisecond) {
-				starts = append(starts, now)
+			if s.To != netip.MustParseAddr("127.0.0.1") {
+				return
 			}
+			if len(starts) == 0 || now-starts[len(starts)-1] > 300*time.Millisecond {
+				starts, lasts = append(starts, now), append(lasts, now)
+			}
+			lasts[len(lasts)-1] = now
 		})
 		l.pass(time.Minute)
 		mu.Lock()
@@ -88,7 +93,14 @@ func TestRounds(t *testing.T) {
 		}
 		rs := l.records("127.0.0.1")
 		if len(rs) < len(starts)-1 || len(rs) > len(starts) || len(rs) < 80 {
-			t.Errorf("%d records of %d rounds", len(rs), len(starts))
+			t.Fatalf("%d records of %d rounds", len(rs), len(starts))
+		}
+		// The pause itself begins with the last reply, 30 ms after the last
+		// probe, and is never cut by more than the slack of a timer.
+		for i := range len(starts) - 1 {
+			if d := starts[i+1] - lasts[i] - 30*time.Millisecond; d < 500*time.Millisecond-time.Duration(prober.Slack) || d > 500*time.Millisecond+2*tick {
+				t.Errorf("round %d begins %v after the last reply of the one before, want 500 ms", i+2, d)
+			}
 		}
 		for i, r := range rs {
 			if r.Ping == nil || r.Ping.Loss != 0 || r.Scan["http"] != "None" || len(r.Scan) != 3 || (r.Trace != nil) != (i == 0) {

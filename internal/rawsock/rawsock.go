@@ -91,10 +91,10 @@ const replyCost = 832
 func Open(o Options) (*Socket, error) {
 	s := &Socket{opt: o}
 	if err := s.open(); err != nil {
-		return nil, fmt.Errorf("open %s socket (%s): %w", o.Kind, familyName(o.IPv6), err)
+		return nil, fmt.Errorf("open %s socket (%s): %w", o.Kind, FamilyName(o.IPv6), err)
 	}
 	if err := s.configure(); err != nil {
-		return nil, errors.Join(fmt.Errorf("set up %s socket (%s): %w", o.Kind, familyName(o.IPv6), err), s.Close())
+		return nil, errors.Join(fmt.Errorf("set up %s socket (%s): %w", o.Kind, FamilyName(o.IPv6), err), s.Close())
 	}
 	s.send.prepare(o.IPv6)
 	room := dataRoom
@@ -112,7 +112,8 @@ func (s *Socket) Close() error { return unix.Close(s.fd) }
 // Info tells what became of the options.
 func (s *Socket) Info() Info { return s.info }
 
-func familyName(v6 bool) string {
+// FamilyName names an address family as it is shown to users.
+func FamilyName(v6 bool) string {
 	if v6 {
 		return "IPv6"
 	}

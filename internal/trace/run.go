@@ -26,7 +26,6 @@ type run struct {
 	memory  *Memory
 	udp     bool // probes are UDP, so that "port unreachable" is the destination's answer
 	sending bool
-	answers int
 	refused int
 	cause   syscall.Errno
 }
@@ -39,8 +38,6 @@ type hop struct {
 	tries    uint8
 	pending  uint8 // probes without a verdict
 	answered bool
-	final    bool // by the destination, or an unreachable
-	arrived  bool // final, and by the destination
 }
 
 const (
@@ -83,14 +80,13 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 		return // that our own host knows no neighbour is no hop's answer
 	}
 	h.answered, h.from, h.rtt = true, v.From, int64(v.RTT)
-	h.arrived = v.Verdict == prober.Replied ||
+	arrived := v.Verdict == prober.Replied ||
 		v.Verdict == prober.Unreachable && (v.From.Same(to) || r.udp && portUnreachable(v))
-	h.final = h.arrived || v.Verdict == prober.Unreachable
-	r.answers++
+	ends := arrived || v.Verdict == prober.Unreachable
 	r.slowest = max(r.slowest, h.rtt)
 	r.widened = now
-	if h.final && (r.end == 0 || int(ttl) < r.end) {
-		r.end, r.reached = int(ttl), h.arrived
+	if ends && (r.end == 0 || int(ttl) < r.end) {
+		r.end, r.reached = int(ttl), arrived
 	}
 }
 

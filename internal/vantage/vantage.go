@@ -176,17 +176,10 @@ func (p *Point) Run(ctx context.Context) error {
 func (f *family) run(ctx context.Context) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("panic in the %s loop: %v", familyName(f.loop.IPv6()), v)
+			err = fmt.Errorf("panic in the %s loop: %v", rawsock.FamilyName(f.loop.IPv6()), v)
 		}
 	}()
 	return f.loop.Run(ctx)
-}
-
-func familyName(v6 bool) string {
-	if v6 {
-		return "IPv6"
-	}
-	return "IPv4"
 }
 
 // beginScan reports whether a scan may begin; it ends with scans.Done.
