@@ -64,8 +64,6 @@ type Loop struct {
 	nonce  [8]byte
 	sock   Socket
 	info   rawsock.Info
-	df     Socket // send-only, for Don't Fragment; nil until the first such probe
-	dfFail error
 
 	clients []Client
 	timers  timers
@@ -125,9 +123,12 @@ func (l *Loop) Open() error {
 	}
 	var errs error
 	for _, kind := range []rawsock.Kind{rawsock.Raw, rawsock.Datagram, rawsock.UDP} {
-		s, err := l.opt.OpenSocket(l.socketOptions(kind))
+		o := l.socketOptions(kind)
+		o.Header = kind == rawsock.Raw && !l.opt.IPv6
+		s, err := l.opt.OpenSocket(o)
 		if err == nil {
 			l.sock, l.info = s, s.Info()
+			l.out.lanes[laneMain].sock = s
 			l.drops, _ = s.Drops() // an error shows again in the first tick
 			l.retune()
 			return nil
@@ -227,9 +228,10 @@ func (l *Loop) finished() bool {
 func (l *Loop) Drain() { l.Do(func() { l.draining = true }) }
 
 func (l *Loop) close() {
-	_ = l.sock.Close()
-	if l.df != nil {
-		_ = l.df.Close()
+	for i := range l.out.lanes {
+		if s := l.out.lanes[i].sock; s != nil {
+			_ = s.Close()
+		}
 	}
 }
 

@@ -32,9 +32,10 @@ func (l *Loop) drain() {
 
 func (l *Loop) drainStamps() {
 	l.unread = false
-	l.drainReports(l.sock)
-	if l.df != nil {
-		l.drainReports(l.df)
+	for i := range l.out.lanes {
+		if s := l.out.lanes[i].sock; s != nil {
+			l.drainReports(s)
+		}
 	}
 }
 

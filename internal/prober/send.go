@@ -12,26 +12,18 @@ import (
 	"connmonitor/internal/wire"
 )
 
-// outbox is what is about to be sent: two batches (the second for Don't
-// Fragment), the probes that the pace or a full send buffer holds back, and
-// those that the kernel refused.
+// outbox is what is about to be sent: a batch for each socket, the probes that
+// the pace or a full send buffer holds back, and those that the kernel refused.
 type outbox struct {
-	plain, df batch
-	held      ring
-	quota     int   // most probes of a period, see quotaOf
-	period    int64 // the tick, or less, ns
-	left      int   // of it, at the moment
-	refilled  int64 // until when left has been refilled, mono ns
-	refused   []refusal
-	filler    [257]uint32 // filler[n]: checksum of the first n bytes of a period of filler
-	v6        bool
-}
-
-type batch struct {
-	packets [rawsock.Batch]rawsock.Packet
-	ids     [rawsock.Batch]int32
-	n       int
-	stalled int64 // since when the send buffer has been full, mono ns; 0: it is not
+	lanes    [laneCount]lane
+	held     ring
+	quota    int   // most probes of a period, see quotaOf
+	period   int64 // the tick, or less, ns
+	left     int   // of it, at the moment
+	refilled int64 // until when left has been refilled, mono ns
+	refused  []refusal
+	filler   [257]uint32 // filler[n]: checksum of the first n bytes of a period of filler
+	v6       bool
 }
 
 type refusal struct {
@@ -72,10 +64,23 @@ func (o *outbox) init(v6 bool) {
 
 // pending is what has not been sent yet: the loop must wake for it although no
 // timer is due.
-func (o *outbox) pending() int { return o.plain.n + o.df.n + o.held.len() + len(o.refused) }
+func (o *outbox) pending() int {
+	n := o.held.len() + len(o.refused)
+	for i := range o.lanes {
+		n += o.lanes[i].n
+	}
+	return n
+}
 
 // full reports whether a batch has no room, because the send buffer had none.
-func (o *outbox) full() bool { return o.plain.n == rawsock.Batch || o.df.n == rawsock.Batch }
+func (o *outbox) full() bool {
+	for i := range o.lanes {
+		if o.lanes[i].n == rawsock.Batch {
+			return true
+		}
+	}
+	return false
+}
 
 // Send puts a probe into the batch that leaves in this tick, or behind those
 // that the pace holds back.
@@ -111,16 +116,19 @@ func (l *Loop) put(client uint8, p *Probe) {
 	e.to, e.ref, e.tag, e.client = p.To, p.Ref, p.Tag, client
 	e.size, e.timeout = uint16(p.Size), int64(p.Timeout)
 	l.flying++
-	b := &l.out.plain
-	if p.DF {
-		b = &l.out.df
+	// The packet is built where it most probably leaves.
+	b := &l.out.lanes[laneMain]
+	k := &b.packets[b.n]
+	l.build(k, id, p)
+	if i := l.laneOf(k, p.DF); i != laneMain {
+		b = &l.out.lanes[i]
+		b.packets[b.n] = *k
 	}
-	l.build(&b.packets[b.n], id, p)
 	b.ids[b.n] = id
 	b.n++
 	l.out.left--
 	if b.n == rawsock.Batch {
-		l.flushBatch(b)
+		l.flushLane(b)
 	}
 }
 
@@ -195,94 +203,8 @@ func (l *Loop) flush() {
 		h := l.out.held.pop()
 		l.put(h.client, &h.probe)
 	}
-	l.flushBatch(&l.out.plain)
-	l.flushBatch(&l.out.df)
-}
-
-// flushBatch sends a batch. A packet that the kernel refuses is taken out with
-// its reason; when the send buffer is full the rest waits for the next tick.
-func (l *Loop) flushBatch(b *batch) {
-	if b.n == 0 {
-		return
-	}
-	sock, err := l.socketOf(b)
-	if err != nil {
-		l.refuseFrom(b, 0, errnoOf(err))
-		b.n = 0
-		return
-	}
-	done, tries := 0, 0
-	for done < b.n {
-		n, err := l.sendSome(sock, b, done)
-		if n > 0 {
-			done, tries, b.stalled = done+n, 0, 0
-			continue
-		}
-		if rawsock.Transient(err) && b.stall(l.now) < maxStall {
-			break
-		}
-		// An error that some other packet elicited waits on the socket and is
-		// reported to the next send, which has nothing to do with it: reporting
-		// clears it, so the same packet is tried again before it is believed.
-		if tries++; tries < 3 {
-			continue
-		}
-		l.out.refused = append(l.out.refused, refusal{b.ids[done], errnoOf(err)})
-		done, tries, b.stalled = done+1, 0, 0
-	}
-	b.shift(done)
-}
-
-// sendSome makes one call and writes the interpolated time of sending into the
-// entries: packet i of n leaves about (i+1/2)/n of the way through the call.
-// This process may be stopped within the call, before the packets leave or
-// after, so no deadline is counted from before its end and no RTT is held to
-// less than the time since its begin.
-func (l *Loop) sendSome(sock Socket, b *batch, from int) (int, error) {
-	wall, before := l.clock.sample()
-	n, err := sock.Send(b.packets[from:b.n])
-	_, after := l.clock.read()
-	l.stats.sent.Add(uint64(n))
-	l.unread = l.unread || n > 0
-	for i := range n {
-		e := &l.probes.entries[b.ids[from+i]]
-		part := (after - before) * int64(2*i+1) / int64(2*n)
-		e.sentMono, e.sent, e.epoch = before, wall+part, l.clock.epoch
-		e.drops = l.drops
-		l.probes.wheel.set(b.ids[from+i], (after+e.timeout)/millisecond+1)
-	}
-	return n, err
-}
-
-// stall tells for how long the send buffer has been full, in ns.
-func (b *batch) stall(now int64) int64 {
-	if b.stalled == 0 {
-		b.stalled = now
-	}
-	return now - b.stalled
-}
-
-func (b *batch) shift(done int) {
-	copy(b.packets[:], b.packets[done:b.n])
-	copy(b.ids[:], b.ids[done:b.n])
-	b.n -= done
-}
-
-func (l *Loop) socketOf(b *batch) (Socket, error) {
-	if b != &l.out.df || l.info.Kind == rawsock.UDP {
-		return l.sock, nil
-	}
-	if l.df == nil && l.dfFail == nil {
-		o := l.socketOptions(l.info.Kind)
-		o.DontFragment = true
-		l.df, l.dfFail = l.opt.OpenSocket(o)
-	}
-	return l.df, l.dfFail
-}
-
-func (l *Loop) refuseFrom(b *batch, from int, errno syscall.Errno) {
-	for _, id := range b.ids[from:b.n] {
-		l.out.refused = append(l.out.refused, refusal{id, errno})
+	for i := range l.out.lanes {
+		l.flushLane(&l.out.lanes[i])
 	}
 }
 

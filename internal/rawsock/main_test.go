@@ -46,7 +46,7 @@ func families(t *testing.T, top *netlab.Topology, test func(t *testing.T, v6 boo
 func allowPings(n *netlab.Node) { n.Sysctl("net.ipv4.ping_group_range=0 0") }
 
 // open opens a socket in a node; it is closed when the test ends.
-func open(t *testing.T, n *netlab.Node, o Options) *Socket {
+func open(t testing.TB, n *netlab.Node, o Options) *Socket {
 	t.Helper()
 	o.ID, o.Nonce = ourID, nonce
 	var s *Socket
@@ -66,7 +66,7 @@ func countBySelf(s *Socket) {
 	s.ring = make([]uint32, stampRing)
 }
 
-func addr(t *testing.T, a netip.Addr) Addr {
+func addr(t testing.TB, a netip.Addr) Addr {
 	t.Helper()
 	r, err := AddrFrom(a)
 	if err != nil {
@@ -77,7 +77,7 @@ func addr(t *testing.T, a netip.Addr) Addr {
 
 // probe makes an echo request with our nonce, and fill bytes behind it; on a
 // UDP socket only nonce and room.
-func probe(t *testing.T, s *Socket, to netip.Addr, seq uint16, fill int) Packet {
+func probe(t testing.TB, s *Socket, to netip.Addr, seq uint16, fill int) Packet {
 	t.Helper()
 	p := Packet{To: addr(t, to), Stamp: 1000 + uint32(seq), Fill: uint16(fill)}
 	if s.info.Kind == UDP {
@@ -113,7 +113,7 @@ func echo(v6, request bool, id, seq uint16, payload []byte) []byte {
 }
 
 // send sends packets, of which none may be refused.
-func send(t *testing.T, s *Socket, ps ...Packet) {
+func send(t testing.TB, s *Socket, ps ...Packet) {
 	t.Helper()
 	if n, err := s.Send(ps); err != nil || n != len(ps) {
 		t.Fatalf("sent %d of %d: %v", n, len(ps), err)

@@ -24,7 +24,7 @@ import (
 //	router NAME ADDRESS [silent] [delay D] [loss PART] [limit PER-SECOND]
 //	       [quote BYTES] [unreachable CODE] [drop]
 //	host ADDRESS [rtt D] [jitter D] [loss PART] [dead] [duplicate PART]
-//	       [refuse ERRNO] [unreachable CODE] [local D]
+//	       [refuse ERRNO] [unreachable CODE] [local D] [narrow]
 //	path ADDRESS HOP...       a HOP is silent, or NAME[|NAME...]@RTT: of several
 //	                          routers a flow takes one by its ICMP checksum
 //	forge ADDRESS KIND PART   a false packet a microsecond before each answer
@@ -229,6 +229,8 @@ func (a *args) host() action {
 			h.duplicate = a.part()
 		case "refuse":
 			h.refuse = a.errno()
+		case "narrow":
+			h.narrow = true
 		case "unreachable":
 			h.unreachable = a.number(255)
 		case "local":

@@ -138,6 +138,9 @@ func (s *socket) refusal(p *rawsock.Packet, now int64) syscall.Errno {
 		return k.fail
 	}
 	if h := s.net.hosts[p.To.Netip(s.opt.IPv6).WithZone("")]; h != nil {
+		if h.narrow && s.info.Header {
+			return syscall.EMSGSIZE
+		}
 		return h.refuse
 	}
 	return 0
