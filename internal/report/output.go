@@ -27,9 +27,10 @@ type Options struct {
 }
 
 // Output carries whole records to a file, a pipe, a terminal or a socket. What
-// is appended is written at once, together with whatever else waits at that
-// moment, up to 64 KiB in a write; a write holds whole records only, and what a
-// write has left over is written before anything else.
+// is appended is written at once, or 50 ms after the write before it, together
+// with whatever else waits at that moment, up to 64 KiB in a write; a write
+// holds whole records only, and what a write has left over is written before
+// anything else.
 //
 // A reader that is slow holds nobody up: records wait, and beyond the limit the
 // oldest are dropped, counted, and told of by one warning when it begins and
@@ -52,6 +53,9 @@ type Output struct {
 
 	queue   queue
 	queued  chan struct{} // something was appended
+	full    chan struct{} // so much was appended that a batch is full
+	wrote   time.Time     // when the last batch was taken; the writer's own
+	timer   *time.Timer   // the writer's own
 	spell   chan struct{} // dropping has begun or ended
 	ending  chan struct{} // closed when what waits is to be written, and no more
 	failing bool          // the last write failed; the writer's own
@@ -68,6 +72,7 @@ func NewOutput(w io.Writer, log *Log, opts Options) *Output {
 		drain:  opts.Drain,
 		queue:  queue{limit: opts.Limit, batch: batchSize},
 		queued: make(chan struct{}, 1),
+		full:   make(chan struct{}, 1),
 		spell:  make(chan struct{}, 1),
 		ending: make(chan struct{}),
 	}
@@ -93,8 +98,12 @@ func (o *Output) Append(record []byte) {
 	if len(record) == 0 {
 		return
 	}
-	if o.queue.push(record) {
+	began, full := o.queue.push(record)
+	if began {
 		wake(o.spell)
+	}
+	if full {
+		wake(o.full)
 	}
 	wake(o.queued)
 }
@@ -132,6 +141,8 @@ func (o *Output) Waiting() int {
 // ErrClosed. It may be called once.
 func (o *Output) Run(ctx context.Context) error {
 	written := make(chan error, 1)
+	o.timer = time.NewTimer(gather)
+	defer o.timer.Stop()
 	go func() { written <- o.writeAll() }()
 
 	end := ctx.Done()

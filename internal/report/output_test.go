@@ -53,7 +53,8 @@ func wantStats(t *testing.T, o *Output, written, dropped uint64) {
 	}
 }
 
-// TestOutputWritesAtOnce: nothing waits in a buffer.
+// TestOutputWritesAtOnce: nothing waits in a buffer, when nothing was written
+// for a while.
 func TestOutputWritesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s sink
@@ -65,11 +66,54 @@ func TestOutputWritesAtOnce(t *testing.T) {
 			if got := s.taken(); len(got) != 1 || got[0] != string(line(i)) {
 				t.Errorf("%q", got)
 			}
+			time.Sleep(gather)
 		}
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
 		wantStats(t, o, 3, 0)
+	})
+}
+
+// TestOutputGathers: what follows a write soon is written 50 ms after it, in
+// one write; a full batch, and the end, do not wait.
+func TestOutputGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s sink
+		o := NewOutput(&s, nil, Options{})
+		stop := start(o)
+		o.Append(line(0))
+		synctest.Wait()
+		s.taken()
+		for i := range 10 {
+			time.Sleep(4 * time.Millisecond)
+			o.Append(line(i))
+		}
+		time.Sleep(10*time.Millisecond - 1)
+		synctest.Wait()
+		if got := s.taken(); len(got) != 0 {
+			t.Errorf("written early: %q", got)
+		}
+		time.Sleep(1)
+		synctest.Wait()
+		if got := s.taken(); len(got) != 1 || len(got[0]) != 10*len(line(0)) {
+			t.Errorf("written 50 ms after the first: %q", got)
+		}
+		const full = batchSize/14 + 1
+		for i := range full {
+			o.Append(line(i))
+		}
+		synctest.Wait()
+		if got := s.taken(); len(got) != 1 || len(got[0]) < batchSize-14 {
+			t.Errorf("of a full batch and one record: %d writes", len(got))
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if got := s.taken(); len(got) != 1 || got[0] != string(line(full-1)) {
+			t.Errorf("at the end: %q", got)
+		}
+		wantStats(t, o, 11+full, 0)
 	})
 }
 
@@ -509,22 +553,24 @@ func TestNonBlockingPipe(t *testing.T) {
 
 // TestAppendDoesNotAllocate holds for a stream that flows.
 func TestAppendDoesNotAllocate(t *testing.T) {
-	written := make(chan struct{})
-	o := NewOutput(scripted(func(p []byte) (int, error) {
-		written <- struct{}{}
-		return len(p), nil
-	}), nil, Options{})
-	stop := start(o)
-	record := line(1)
-	if n := testing.AllocsPerRun(1000, func() {
-		o.Append(record)
-		<-written
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		written := make(chan struct{})
+		o := NewOutput(scripted(func(p []byte) (int, error) {
+			written <- struct{}{}
+			return len(p), nil
+		}), nil, Options{})
+		stop := start(o)
+		record := line(1)
+		if n := testing.AllocsPerRun(1000, func() {
+			o.Append(record)
+			<-written
+		}); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestLogOnAnOutput: a log whose reader does not read holds nobody up.

@@ -81,16 +81,17 @@ type queue struct {
 	spells   []uint64 // to be told: 0 for a beginning, else the number lost at an end
 }
 
-// push appends a copy of the record, and reports whether dropping has begun.
-func (q *queue) push(record []byte) (began bool) {
+// push appends a copy of the record, and reports whether dropping has begun, and
+// whether there is no sense in gathering more.
+func (q *queue) push(record []byte) (began, full bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		q.dropped++
-		return false
+		return false, false
 	}
 	if len(record) > q.limit {
-		return q.lose()
+		return q.lose(), false
 	}
 	for q.size+len(record) > q.limit && q.head != nil {
 		began = q.dropOldest() || began
@@ -100,7 +101,27 @@ func (q *queue) push(record []byte) (began bool) {
 	}
 	q.tail.add(record)
 	q.size += len(record)
-	return began
+	return began, q.enough()
+}
+
+// empty reports whether nothing waits.
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.head == nil || q.closed
+}
+
+// full reports whether there is no sense in gathering more.
+func (q *queue) full() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.enough()
+}
+
+// enough is full for who holds the mutex: a batch takes no more, or half of the
+// room is used.
+func (q *queue) enough() bool {
+	return q.closed || q.head != q.tail || q.size > q.limit/2
 }
 
 // grow puts an empty batch at the tail.

@@ -19,6 +19,10 @@ const (
 	// pollPause is the longest wait for room before it is seen whether the
 	// waiting still makes sense.
 	pollPause = 100 * time.Millisecond
+	// gather is the least time between two writes, unless a batch is full. Each
+	// write wakes threads of Go's runtime, which at a high rate cost more than
+	// the records do.
+	gather = 50 * time.Millisecond
 )
 
 // writeAll writes batch after batch until the end. It returns nil when nothing
@@ -38,16 +42,32 @@ func (o *Output) writeAll() error {
 	}
 }
 
-// take waits for a batch; nil at the end.
+// take waits for a batch; nil at the end. A record that comes after a pause is
+// handed out at once, what follows it soon is gathered.
 func (o *Output) take() *batch {
 	for {
-		if b := o.queue.pop(); b != nil {
-			return b
+		if !o.queue.empty() {
+			o.gather()
+			o.wrote = time.Now()
+			return o.queue.pop()
 		}
 		select {
 		case <-o.queued:
 		case <-o.ending:
 			return o.queue.pop()
+		}
+	}
+}
+
+// gather waits until there is a full batch, or it is time for a part of one.
+func (o *Output) gather() {
+	for d := gather - time.Since(o.wrote); d > 0 && !o.queue.full(); d = gather - time.Since(o.wrote) {
+		o.timer.Reset(d)
+		select {
+		case <-o.full:
+		case <-o.timer.C:
+		case <-o.ending:
+			return
 		}
 	}
 }
