@@ -51,7 +51,8 @@ type Options struct {
 	Pace *Pace
 	// Buffer is the wanted receive buffer in bytes; 0 is 16 MiB.
 	Buffer int
-	// Clock and OpenSocket stand in for the real ones in tests.
+	// Clock and OpenSocket stand in for the real ones in tests. With a Clock the
+	// loop sleeps by Go's timers, which testing/synctest knows.
 	Clock      Clock
 	OpenSocket func(rawsock.Options) (Socket, error)
 }
@@ -59,11 +60,13 @@ type Options struct {
 // Loop is the event loop of one address family. Its exported methods are for
 // its clients, on its own goroutine, unless they say otherwise.
 type Loop struct {
-	opt    Options
-	clock  stepClock
-	nonce  [8]byte
-	sock   Socket
-	info   rawsock.Info
+	opt   Options
+	clock stepClock
+	nonce [8]byte
+	sock  Socket
+	info  rawsock.Info
+
+	realTime bool // Options.Clock was not given
 
 	clients []Client
 	timers  timers
@@ -87,6 +90,7 @@ type Loop struct {
 
 // New makes a loop; Open and Run bring it to life.
 func New(o Options) *Loop {
+	l := &Loop{tick: maxTick, realTime: o.Clock == nil}
 	if o.Clock == nil {
 		o.Clock = realClock()
 	}
@@ -96,14 +100,13 @@ func New(o Options) *Loop {
 	if o.Buffer == 0 {
 		o.Buffer = 16 << 20
 	}
-	l := &Loop{opt: o, tick: maxTick}
+	l.opt = o
 	l.clock.read = o.Clock
 	l.clock.begin()
 	l.timers.init()
 	l.probes.init()
 	l.out.init(o.IPv6)
 	l.in.init()
-	l.mail.wake = make(chan struct{}, 1)
 	return l
 }
 
@@ -162,24 +165,18 @@ func (l *Loop) Attach(c Client) uint8 {
 // under way any more. It closes the sockets. Each tick that something was
 // handed over by Do runs it first.
 func (l *Loop) Run(ctx context.Context) error {
+	l.mail.alarm = newAlarm(l.realTime)
 	defer l.close()
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+	stop := context.AfterFunc(ctx, func() { l.Do(func() {}) })
+	defer stop()
 	l.begin()
 	for {
 		d := l.step()
 		if l.finished() || ctx.Err() != nil {
 			return nil
 		}
-		if d <= 0 {
-			continue
-		}
-		timer.Reset(d)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-l.mail.wake:
-		case <-timer.C:
+		if d > 0 {
+			l.mail.sleep(d)
 		}
 	}
 }
@@ -228,6 +225,7 @@ func (l *Loop) finished() bool {
 func (l *Loop) Drain() { l.Do(func() { l.draining = true }) }
 
 func (l *Loop) close() {
+	l.mail.close()
 	for i := range l.out.lanes {
 		if s := l.out.lanes[i].sock; s != nil {
 			_ = s.Close()
@@ -249,11 +247,13 @@ func (l *Loop) due() {
 	}
 }
 
-// mailbox carries functions to the loop's goroutine.
+// mailbox carries functions to the loop's goroutine, and is what it sleeps in.
 type mailbox struct {
-	mu   sync.Mutex
-	fns  []func()
-	wake chan struct{}
+	mu     sync.Mutex
+	fns    []func()
+	asleep bool
+	closed bool
+	alarm  alarm
 }
 
 // Do runs f on the loop's goroutine, soon. It may be called from any goroutine;
@@ -261,16 +261,28 @@ type mailbox struct {
 func (l *Loop) Do(f func()) {
 	m := &l.mail
 	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
 	m.fns = append(m.fns, f)
-	m.mu.Unlock()
-	m.rouse()
+	if m.asleep {
+		m.asleep = false
+		m.alarm.Set(0)
+	}
 }
 
-func (m *mailbox) rouse() {
-	select {
-	case m.wake <- struct{}{}:
-	default:
+// sleep waits for d, or until something is there to be delivered.
+func (m *mailbox) sleep(d time.Duration) {
+	m.mu.Lock()
+	if len(m.fns) > 0 {
+		m.mu.Unlock()
+		return
 	}
+	m.asleep = true
+	m.alarm.Set(d)
+	m.mu.Unlock()
+	m.alarm.Wait()
 }
 
 // mailPerStep bounds what Do hands to one step, so that a hundred thousand
@@ -279,16 +291,23 @@ const mailPerStep = 1024
 
 func (m *mailbox) deliver() {
 	m.mu.Lock()
+	m.asleep = false
 	n := min(len(m.fns), mailPerStep)
 	fns := m.fns[:n:n]
 	if m.fns = m.fns[n:]; len(m.fns) == 0 {
 		m.fns = nil
-	} else {
-		m.rouse()
 	}
 	m.mu.Unlock()
 	for i, f := range fns {
 		fns[i] = nil
 		f()
 	}
+}
+
+// close lets nothing come any more.
+func (m *mailbox) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed, m.fns = true, nil
+	_ = m.alarm.Close()
 }
