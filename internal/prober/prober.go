@@ -75,9 +75,11 @@ type Loop struct {
 	in      inbox
 	result  Result // what a client is being told
 
-	tick     int64 // ns between two wakes while something is in flight
-	last     int64 // when this tick was due, mono ns
-	now      int64 // when it began, mono ns
+	tick     int64  // ns between two wakes while something is in flight
+	last     int64  // when this tick was due, mono ns
+	now      int64  // when it began, mono ns
+	wall     int64  // the same by the wall clock
+	epoch    uint16 // of the clock's steps, when the tick before began
 	drops    uint32
 	flying   int // probes that are awaited
 	stats    counters
@@ -190,7 +192,7 @@ func (l *Loop) begin() {
 
 // step is one tick; it returns how long to sleep.
 func (l *Loop) step() time.Duration {
-	_, l.now = l.clock.sample()
+	l.wall, l.now = l.clock.sample()
 	l.stats.ticks.Add(1)
 	l.stats.steps.Store(uint64(l.clock.epoch))
 	if gap := l.now - l.last; gap > stoppedFor {
@@ -199,6 +201,7 @@ func (l *Loop) step() time.Duration {
 	}
 	l.out.refill(l.now)
 	l.drain()
+	l.epoch = l.clock.epoch
 	l.expire()
 	l.mail.deliver()
 	l.retuneIfChanged()

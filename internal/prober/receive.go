@@ -22,7 +22,7 @@ func (in *inbox) init() {
 	in.reports = make([]rawsock.Report, rawsock.Batch)
 }
 
-// drain reads all there is: the error queue first, for the transmit stamps
+// drain reads what has come: the error queue first, for the transmit stamps
 // that the replies are measured against.
 func (l *Loop) drain() {
 	l.drainStamps()
@@ -39,8 +39,14 @@ func (l *Loop) drainStamps() {
 	}
 }
 
+// drainMessages reads everything that had arrived when this tick began, so that
+// what expires in it has really not been answered. It need not read more: who
+// floods us would keep it here for ever. The queue is in order of arrival, and
+// its stamps tell when that was; where they do not (the clock has stepped, or
+// nothing is stamped), it ends when the queue has been read once over.
 func (l *Loop) drainMessages() {
-	for {
+	ordered := l.clock.epoch == l.epoch
+	for left := l.capacity(); left > 0; {
 		n, err := l.sock.Receive(l.in.messages)
 		if err != nil {
 			l.stats.receiveErrors.Add(1)
@@ -52,14 +58,19 @@ func (l *Loop) drainMessages() {
 		for i := range n {
 			l.receive(&l.in.messages[i])
 		}
-		if n < len(l.in.messages) {
+		if n < len(l.in.messages) || ordered && l.in.messages[n-1].Stamp > l.wall+millisecond {
 			return
 		}
+		left -= n
 	}
 }
 
+// capacity is more than the number of packets that the socket's queues hold: a
+// packet costs half a small reply at least.
+func (l *Loop) capacity() int { return max(2*l.info.Replies, 1<<12) }
+
 func (l *Loop) drainReports(s Socket) {
-	for {
+	for left := l.capacity(); left > 0; {
 		n, err := s.Reports(l.in.reports)
 		if err != nil {
 			l.stats.receiveErrors.Add(1)
@@ -71,6 +82,7 @@ func (l *Loop) drainReports(s Socket) {
 		if n < len(l.in.reports) {
 			return
 		}
+		left -= n
 	}
 }
 
