@@ -51,3 +51,6 @@ func (p *Pace) worth(d time.Duration) int {
 	}
 	return int(int64(d) / p.interval)
 }
+
+// rate is the probes a second that it allows; 0 without a cap.
+func (p *Pace) rate() float64 { return float64(p.worth(time.Second)) }

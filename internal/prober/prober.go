@@ -199,11 +199,14 @@ func (l *Loop) step() time.Duration {
 		l.stats.gaps.Add(1)
 		l.stats.stopped.Add(uint64(gap))
 	}
-	l.out.refill(l.now)
+	l.out.quota.refill(l.now)
 	l.drain()
 	l.epoch = l.clock.epoch
 	l.expire()
-	l.mail.deliver()
+	if l.mail.deliver() > 0 { // which may have taken a while, as at a start of many targets
+		_, l.now = l.clock.read()
+		l.out.quota.refill(l.now)
+	}
 	l.retuneIfChanged()
 	l.due()
 	l.flush()
@@ -292,7 +295,8 @@ func (m *mailbox) sleep(d time.Duration) {
 // targets can be added while those that are there are measured in time.
 const mailPerStep = 1024
 
-func (m *mailbox) deliver() {
+// deliver runs what Do has handed over, and returns how much that was.
+func (m *mailbox) deliver() int {
 	m.mu.Lock()
 	m.asleep = false
 	n := min(len(m.fns), mailPerStep)
@@ -305,6 +309,7 @@ func (m *mailbox) deliver() {
 		fns[i] = nil
 		f()
 	}
+	return n
 }
 
 // close lets nothing come any more.

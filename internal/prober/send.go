@@ -15,40 +15,17 @@ import (
 // outbox is what is about to be sent: a batch for each socket, the probes that
 // the pace or a full send buffer holds back, and those that the kernel refused.
 type outbox struct {
-	lanes    [laneCount]lane
-	held     ring
-	quota    int   // most probes of a period, see quotaOf
-	period   int64 // the tick, or less, ns
-	left     int   // of it, at the moment
-	refilled int64 // until when left has been refilled, mono ns
-	refused  []refusal
-	filler   [257]uint32 // filler[n]: checksum of the first n bytes of a period of filler
-	v6       bool
+	lanes   [laneCount]lane
+	held    ring
+	quota   quota
+	refused []refusal
+	filler  [257]uint32 // filler[n]: checksum of the first n bytes of a period of filler
+	v6      bool
 }
 
 type refusal struct {
 	id    int32
 	errno syscall.Errno
-}
-
-// quotaOf is the most probes that leave in one period: twice the share of the
-// rate that is asked for, and two batches in any case. After a pause of this
-// process a second's probes may be due at once; a burst of more than about 170
-// makes a Linux responder lose replies (measured), and that would be our loss.
-func quotaOf(rate float64, period int64) int {
-	return max(2*rawsock.Batch, int(2*rate*float64(period)/1e9))
-}
-
-// refill adds what has been earned since the last time. It goes by the clock
-// and not by the step: a loop that is woken by Do takes many steps in a tick.
-func (o *outbox) refill(now int64) {
-	if now-o.refilled >= o.period {
-		o.left, o.refilled = o.quota, now
-		return
-	}
-	n := (now - o.refilled) * int64(o.quota) / o.period
-	o.left = min(o.quota, o.left+int(n))
-	o.refilled += n * o.period / int64(o.quota)
 }
 
 // maxStall is after how long with a full send buffer its first probe is given
@@ -85,7 +62,7 @@ func (o *outbox) full() bool {
 // Send puts a probe into the batch that leaves in this tick, or behind those
 // that the pace holds back.
 func (l *Loop) Send(client uint8, p *Probe) {
-	if l.out.held.len() > 0 || l.out.full() || l.out.left == 0 || !l.opt.Pace.take() {
+	if l.out.held.len() > 0 || l.out.full() || l.out.quota.left == 0 || !l.opt.Pace.take() {
 		l.stats.held.Add(1)
 		l.out.held.push(heldProbe{client: client, probe: *p})
 		return
@@ -100,7 +77,7 @@ func (l *Loop) Congested() bool {
 	if l.opt.Pace != nil {
 		return l.out.held.len() > max(rawsock.Batch, l.opt.Pace.worth(time.Second/4))
 	}
-	return l.out.held.len() > int(int64(l.out.quota)*int64(time.Second)/l.out.period)
+	return l.out.held.len() > l.out.quota.perSecond
 }
 
 // put builds the packet into a batch and sends the batch when it is full.
@@ -126,7 +103,7 @@ func (l *Loop) put(client uint8, p *Probe) {
 	}
 	b.ids[b.n] = id
 	b.n++
-	l.out.left--
+	l.out.quota.left--
 	if b.n == rawsock.Batch {
 		l.flushLane(b)
 	}
@@ -199,7 +176,7 @@ func (o *outbox) fillerSum(n int) uint32 {
 // flush sends what is due: first what was held back, as far as the pace
 // allows, then what is left in the batches.
 func (l *Loop) flush() {
-	for l.out.held.len() > 0 && !l.out.full() && l.out.left > 0 && l.opt.Pace.take() {
+	for l.out.held.len() > 0 && !l.out.full() && l.out.quota.left > 0 && l.opt.Pace.take() {
 		h := l.out.held.pop()
 		l.put(h.client, &h.probe)
 	}

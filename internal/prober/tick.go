@@ -43,8 +43,7 @@ func (l *Loop) retune() {
 		}
 	}
 	l.tick = max(tick, minTick)
-	l.out.period = min(l.tick, heldTick)
-	l.out.quota = max(quotaOf(rate, l.out.period), l.opt.Pace.worth(time.Duration(l.out.period)))
+	l.out.quota.set(max(rate, l.opt.Pace.rate()), min(l.tick, heldTick))
 	l.changed = false
 }
 
