@@ -51,7 +51,7 @@ step "go test"
 [ "$(id -u)" -eq 0 ] ||
 	skip "not root: tests in network namespaces run only where user namespaces allow it (go test -v names them)"
 # -count=1: tests that ask the kernel have no use for yesterday's answer.
-go test -count=1 -timeout 15m ./...
+SOAK=${SOAK:-2m} go test -count=1 -timeout 15m ./...
 
 step "go test -race"
 if printf '#include <stdlib.h>\nint main(void) { return 0; }\n' |

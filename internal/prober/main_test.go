@@ -114,6 +114,9 @@ func (b *lab) check() {
 	if sum != uint64(b.sent) || s.Sent+s.Refused != sum {
 		b.t.Errorf("%d probes, %d verdicts, %d sent and %d refused: %+v", b.sent, sum, s.Sent, s.Refused, s)
 	}
+	if n := s.Unaccounted(); n != 0 || s.Begun != sum+s.InFlight {
+		b.t.Errorf("%d probes are unaccounted for: %+v", n, s)
+	}
 	if s.Replied != count[prober.Replied] || s.Lost != count[prober.Lost] || s.Unknown != count[prober.Unknown] {
 		b.t.Errorf("counted %+v, told %v", s, count)
 	}

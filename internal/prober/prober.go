@@ -211,6 +211,7 @@ func (l *Loop) step() time.Duration {
 	l.due()
 	l.flush()
 	l.refuse()
+	l.stats.inFlight.Store(uint64(l.flying))
 	return l.sleep()
 }
 

@@ -82,9 +82,11 @@ func (l *Loop) Congested() bool {
 
 // put builds the packet into a batch and sends the batch when it is full.
 func (l *Loop) put(client uint8, p *Probe) {
+	l.stats.begun.Add(1)
 	id := l.probes.take()
 	if id == none {
-		l.stats.unknown.Add(1)
+		l.stats.refused.Add(1)
+		l.stats.count(Unknown)
 		r := Result{Verdict: Unknown, Errno: syscall.ENOMEM}
 		l.clients[client].Verdict(p.Ref, p.Tag, &r)
 		return

@@ -9,8 +9,10 @@ import (
 
 // Stats is the loop's account of itself since it was made.
 type Stats struct {
+	Begun      uint64 // probes; each is in flight or has had one verdict
+	InFlight   uint64 // of these, those that have none yet, at the moment
 	Sent       uint64 // probes that the kernel took
-	Refused    uint64 // probes that it did not take (verdict Unknown)
+	Refused    uint64 // probes that it, or this program, did not take (verdict Unknown)
 	Received   uint64 // packets that passed the filter
 	Replied    uint64 // verdicts
 	Expired    uint64
@@ -35,12 +37,19 @@ type Stats struct {
 	Stopped time.Duration // the sum of the gaps
 }
 
+// Unaccounted is how many probes have no verdict though they are not in flight,
+// or below 0 how many verdicts are too many; always 0, once the loop has ended.
+// While it runs the counters are not of one moment.
+func (s *Stats) Unaccounted() int64 {
+	return int64(s.Begun - s.InFlight - s.Replied - s.Expired - s.Unreached - s.Late - s.Lost - s.Unknown)
+}
+
 // counters are what Stats reads; only the loop writes them.
 type counters struct {
+	begun, inFlight                           atomic.Uint64
 	sent, refused, received, drops, unstamped atomic.Uint64
 	duplicates, strays, malformed, forged     atomic.Uint64
 	receiveErrors, ticks, lateTicks           atomic.Uint64
-	unknown                                   atomic.Uint64
 	verdicts                                  [Duplicate + 1]atomic.Uint64
 	steps, gaps, stopped, held                atomic.Uint64
 }
@@ -51,10 +60,11 @@ func (c *counters) count(v Verdict) { c.verdicts[v].Add(1) }
 func (l *Loop) Stats() Stats {
 	c := &l.stats
 	return Stats{
+		Begun: c.begun.Load(), InFlight: c.inFlight.Load(),
 		Sent: c.sent.Load(), Refused: c.refused.Load(), Received: c.received.Load(),
 		Replied: c.verdicts[Replied].Load(), Expired: c.verdicts[Expired].Load(),
 		Unreached: c.verdicts[Unreachable].Load(), Late: c.verdicts[Late].Load(),
-		Lost: c.verdicts[Lost].Load(), Unknown: c.verdicts[Unknown].Load() + c.unknown.Load(),
+		Lost: c.verdicts[Lost].Load(), Unknown: c.verdicts[Unknown].Load(),
 		Duplicates: c.duplicates.Load(), Strays: c.strays.Load(),
 		Malformed: c.malformed.Load(), Forged: c.forged.Load(),
 		Drops: c.drops.Load(), Unstamped: c.unstamped.Load(),
