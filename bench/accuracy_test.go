@@ -14,9 +14,17 @@ import (
 // percentile at 1,000 a second.
 func (h *harness) accuracySeconds() int { return max(int(h.o.window.Seconds()), 3) }
 
-// ourAccuracy compares connmonitor's JSON records with the wire; busy keeps all
-// CPUs of the machine occupied meanwhile.
-func ourAccuracy(l load, busy bool) func(*harness) (figures, error) {
+// trouble is what happens beside a measurement of errors.
+type trouble uint8
+
+const (
+	peace   trouble = iota
+	busy            // all CPUs of the machine are kept occupied
+	garbage         // the configuration is read again each half second, and its garbage collected
+)
+
+// ourAccuracy compares connmonitor's JSON records with the wire.
+func ourAccuracy(l load, beside trouble) func(*harness) (figures, error) {
 	return func(h *harness) (f figures, err error) {
 		path := filepath.Join(h.dir, "records.json")
 		out, err := os.Create(path)
@@ -24,7 +32,7 @@ func ourAccuracy(l load, busy bool) func(*harness) (figures, error) {
 			return nil, err
 		}
 		defer out.Close() //nolint:errcheck // read again by its name
-		if busy {
+		if beside == busy {
 			idle, err := h.keepBusy()
 			defer idle()
 			if err != nil {
@@ -37,7 +45,11 @@ func ourAccuracy(l load, busy bool) func(*harness) (figures, error) {
 			if err != nil {
 				return reported{}, err
 			}
-			err = p.after(settle + time.Duration(h.accuracySeconds())*time.Second)
+			reload := time.Duration(0)
+			if beside == garbage {
+				reload = 500 * time.Millisecond
+			}
+			err = p.reloading(settle+time.Duration(h.accuracySeconds())*time.Second, reload)
 			p.stop()
 			if err != nil {
 				return reported{}, err

@@ -41,6 +41,7 @@ const (
 	idle          = "connmonitor, idle"
 	ourRate       = "connmonitor, largest rate"
 	busyTen       = "connmonitor, 10,000 hosts, errors, CPUs busy"
+	garbageTen    = "connmonitor, 10,000 hosts, errors, reloads"
 	memory        = "connmonitor, memory"
 	starting      = "connmonitor, start"
 	ourTrace      = "connvitals, trace"
@@ -78,7 +79,8 @@ func contenders() []contender {
 		{defaults, "connmonitor --quiet hosts.conf", false, repeated(ourCost("", defaultsHosts, "--quiet"))},
 		{floorRate, "floor -b 10.128.0.0 -n HOSTS -r HOSTS -p 5000 -t SECONDS", false, repeated(largestRate(floorStep, tryFloor))},
 		{ourRate, cost(thousand), false, repeated(largestRate(ourStep, tryOurs))},
-		{busyTen, records(tenThousand) + ", beside while :; do :; done on every CPU", false, repeated(ourAccuracy(tenThousand, true))},
+		{busyTen, records(tenThousand) + ", beside while :; do :; done on every CPU", false, repeated(ourAccuracy(tenThousand, busy))},
+		{garbageTen, records(tenThousand) + ", beside kill -HUP each half second", false, repeated(ourAccuracy(tenThousand, garbage))},
 		{starting, cost(load{startHosts, startInterval}), false, repeated(ourStart)},
 		{ourTrace, "connvitals -Pt 10.98.3.4", false, repeated(traceTime(func(h *harness) string { return h.connvitals }, "-Pt", deep))},
 		{otherTrace, "traceroute -n -q 1 -N 32 10.98.3.4", false, repeated(traceTime(func(*harness) string { return "traceroute" }, "-n", "-q", "1", "-N", "32", deep))},
@@ -98,7 +100,7 @@ func records(l load) string {
 func rivals() []contender {
 	var list []contender
 	for _, l := range []load{thousand, tenThousand, oneAtOnce, twentyAtOnce, hundredAtOnce} {
-		list = append(list, contender{errorOf(us, l), records(l), false, repeated(ourAccuracy(l, false))})
+		list = append(list, contender{errorOf(us, l), records(l), false, repeated(ourAccuracy(l, peace))})
 	}
 	for _, l := range []load{oneAtOnce, twentyAtOnce, hundredAtOnce} {
 		list = append(list, contender{costOf(us, l), "connmonitor --quiet hosts.conf, with: " + l.atOnce(), false, repeated(ourCost(l.atOnce(), 1, "--quiet"))})
@@ -124,6 +126,7 @@ var bars = []bar{
 	{"error median", "reported RTT against the wire, 10,000/s over 10 ms: median error", errorOf(us, tenThousand), "", medianError, "us", 2, atMost(2)},
 	{"error p99", "the same: 99th percentile", errorOf(us, tenThousand), "", tailError, "us", 2, atMost(10)},
 	{"error busy", "the same, all CPUs kept busy: 99th percentile", busyTen, "", tailError, "us", 2, atMost(25)},
+	{"error garbage", "the same, reloads and their garbage collected: 99th percentile", garbageTen, "", tailError, "us", 2, atMost(10)},
 	{"memory 100,000", "100,000 hosts, 10,000/s: RSS", memory, "", residentOf(memoryLoads[0]), "MB", 1, atMost(150)},
 	{"memory 100,000 growth", "the same: growth while watched", memory, "", growthOf(memoryLoads[0]), "%", 2, atMost(maxGrowth)},
 	{"memory 1,000,000", "1,000,000 hosts, 10,000/s: RSS", memory, "", residentOf(memoryLoads[1]), "MB", 1, atMost(1200)},

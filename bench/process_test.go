@@ -119,6 +119,22 @@ func (p *process) after(d time.Duration) error {
 	}
 }
 
+// reloading is after, with a SIGHUP now and then, unless every is 0.
+func (p *process) reloading(d, every time.Duration) error {
+	if every == 0 {
+		return p.after(d)
+	}
+	for until := time.Now().Add(d); time.Now().Before(until); {
+		if err := p.after(every); err != nil {
+			return err
+		}
+		if err := p.cmd.Process.Signal(unix.SIGHUP); err != nil {
+			return fmt.Errorf("reload: %w", err)
+		}
+	}
+	return nil
+}
+
 // finish waits for a program that ends by itself.
 func (p *process) finish(within time.Duration) error {
 	select {
