@@ -80,6 +80,7 @@ type Loop struct {
 	now      int64  // when it began, mono ns
 	wall     int64  // the same by the wall clock
 	epoch    uint16 // of the clock's steps, when the tick before began
+	drained  int64  // when the socket was last read, mono ns
 	drops    uint32
 	flying   int // probes that are awaited
 	stats    counters

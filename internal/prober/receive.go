@@ -23,12 +23,19 @@ func (in *inbox) init() {
 }
 
 // drain reads what has come: the error queue first, for the transmit stamps
-// that the replies are measured against.
+// that the replies are measured against. When nothing is awaited, only answers
+// to what was answered can have come.
 func (l *Loop) drain() {
-	l.drainStamps()
-	l.drainMessages()
+	if l.flying > 0 || l.now-l.drained > maxIdle {
+		l.drained = l.now
+		l.drainStamps()
+		l.drainMessages()
+	}
 	l.readDrops()
 }
+
+// maxIdle is how long what nobody waits for may lie in the socket, in ns.
+const maxIdle = int64(time.Second)
 
 func (l *Loop) drainStamps() {
 	l.unread = false

@@ -12,15 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Alarm wakes one goroutine at a time to the nanosecond, by timerfd_create(2).
+// Alarm wakes one goroutine to the nanosecond, by timerfd_create(2).
 // A timer of Go's would wake the process four times in place of once: the
 // runtime sleeps in whole milliseconds, so once too early, and its monitor
 // thread watches for timers that are late (measured on Go 1.26).
 type Alarm struct {
-	file *os.File
-	fd   int
-	conn syscall.RawConn
-	read func(fd uintptr) bool // made once, so that waiting allocates nothing
+	file  *os.File
+	fd    int
+	conn  syscall.RawConn
+	rung  func(fd uintptr) bool // made once, so that waiting allocates nothing
+	asked bool                  // rung was called since Wait began
 }
 
 // NewAlarm makes an alarm that is not set.
@@ -29,7 +30,8 @@ func NewAlarm() (*Alarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a timer: %w", err)
 	}
-	a := &Alarm{file: os.NewFile(uintptr(fd), "timer"), fd: fd, read: expired}
+	a := &Alarm{file: os.NewFile(uintptr(fd), "timer"), fd: fd}
+	a.rung = a.expired
 	if a.conn, err = a.file.SyscallConn(); err != nil {
 		_ = a.file.Close()
 		return nil, fmt.Errorf("make a timer: %w", err)
@@ -37,8 +39,14 @@ func NewAlarm() (*Alarm, error) {
 	return a, nil
 }
 
-// expired reads the timer; false when it has not expired since it was set.
-func expired(fd uintptr) bool {
+// expired reports whether the timer has expired since it was set. When it is
+// called again, the poller has seen that: setting the timer will clear it, so it
+// need not be read.
+func (a *Alarm) expired(fd uintptr) bool {
+	if a.asked {
+		return true
+	}
+	a.asked = true
 	var count [8]byte
 	_, _, e := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&count)), uintptr(len(count)))
 	return e != unix.EAGAIN
@@ -55,7 +63,10 @@ func (a *Alarm) Set(d time.Duration) {
 
 // Wait waits until the time is over that was set last. After Close it returns at
 // once.
-func (a *Alarm) Wait() { _ = a.conn.Read(a.read) }
+func (a *Alarm) Wait() {
+	a.asked = false
+	_ = a.conn.Read(a.rung)
+}
 
 // Close closes the alarm.
 func (a *Alarm) Close() error { return a.file.Close() }
