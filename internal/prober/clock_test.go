@@ -152,3 +152,23 @@ func TestUnstamped(t *testing.T) {
 		})
 	}
 }
+
+// TestShortBatchesAreNoEnd: an ICMP error that some other process elicits cuts
+// what a system call reads. What had come while this process was stopped is
+// read all the same before anything expires.
+func TestShortBatchesAreNoEnd(t *testing.T) {
+	inLab(t, prober.Options{}, "host 10.0.0.1 rtt 100ms\ncut 3", func(b *lab) {
+		p := probe("10.0.0.1")
+		p.Timeout = 500 * time.Millisecond
+		first := b.send(4000, p)
+		time.Sleep(110 * time.Millisecond)
+		if err := b.net.Apply("stall clock 3s"); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range b.verdicts(first, 4000) {
+			if r.Verdict != prober.Replied || r.RTT != 100*time.Millisecond {
+				t.Fatalf("%+v", r)
+			}
+		}
+	})
+}

@@ -4,49 +4,67 @@ package prober
 
 import (
 	"syscall"
+	"time"
 
 	"connmonitor/internal/rawsock"
 )
 
 // lane is one of the loop's sockets and the batch that is about to leave by it.
 type lane struct {
-	sock    Socket // nil until the first probe that needs it
-	fail    error  // why there is none
-	packets [rawsock.Batch]rawsock.Packet
-	ids     [rawsock.Batch]int32
-	n       int
-	stalled int64 // since when the send buffer has been full, mono ns; 0: it is not
+	sock     Socket // nil: not open yet
+	fail     error  // why it could not be opened
+	failed   int64  // when, mono ns
+	receives bool
+	dropped  uint32 // the socket's drop count when it was last read
+	packets  [rawsock.Batch]rawsock.Packet
+	ids      [rawsock.Batch]int32
+	n        int
+	stalled  int64 // since when the send buffer has been full, mono ns; 0: it is not
 }
 
-// The lanes. Only the main socket receives.
+// The lanes. What the second elicits comes to the main socket, but where the
+// kernel gives each its own identifier (Datagram).
 const (
 	laneMain  = iota
-	lanePlain // for what the main one cannot send, where it writes the IPv4 header itself
-	laneWhole // Don't Fragment
+	laneWhole // Don't Fragment; opened by the first probe that asks for it
 	laneCount
 )
 
-// laneOf chooses the socket that a packet leaves by.
-func (l *Loop) laneOf(k *rawsock.Packet, df bool) int {
-	switch {
-	case l.info.Kind == rawsock.UDP:
-		return laneMain
-	case df:
-		return laneWhole
-	case l.info.Header && !k.WithHeader():
-		return lanePlain
+// laneOf chooses the socket that a probe leaves by.
+func (l *Loop) laneOf(p *Probe) *lane {
+	if p.DF && l.info.Kind != rawsock.UDP {
+		return &l.out.lanes[laneWhole]
 	}
-	return laneMain
+	return &l.out.lanes[laneMain]
 }
 
-// socketOf opens the lane's socket when it is first used.
+// full reports whether the batch has no room, because the send buffer had none.
+func (b *lane) full() bool { return b.n == rawsock.Batch }
+
+// reopenAfter is when a socket that could not be opened is tried again, in ns.
+const reopenAfter = int64(time.Second)
+
+// socketOf is the lane's socket. The second lane's is opened when it is first
+// used.
 func (l *Loop) socketOf(b *lane) (Socket, error) {
-	if b.sock == nil && b.fail == nil {
-		o := l.socketOptions(l.info.Kind)
-		o.SendOnly, o.DontFragment = true, b == &l.out.lanes[laneWhole]
-		b.sock, b.fail = l.opt.OpenSocket(o)
+	if b.sock != nil || b.fail != nil && l.now-b.failed < reopenAfter {
+		return b.sock, b.fail
 	}
-	return b.sock, b.fail
+	o := l.socketOptions(l.info.Kind)
+	o.DontFragment = true
+	s, err := l.opt.OpenSocket(o)
+	if err != nil {
+		b.fail, b.failed = err, l.now
+		return nil, err
+	}
+	b.use(s, l.info.Kind == rawsock.Datagram)
+	return s, nil
+}
+
+// use puts an open socket into the lane.
+func (b *lane) use(s Socket, receives bool) {
+	b.sock, b.fail, b.receives = s, nil, receives
+	b.dropped, _ = s.Drops() // an error shows again in the first tick
 }
 
 // flushLane sends the lane's batch. A packet that the kernel refuses is taken
@@ -71,11 +89,6 @@ func (l *Loop) flushLane(b *lane) {
 		if rawsock.Transient(err) && b.stall(l.now) < maxStall {
 			break
 		}
-		if errnoOf(err) == syscall.EMSGSIZE && l.info.Header && b == &l.out.lanes[laneMain] {
-			l.divert(b, done)
-			done++
-			continue
-		}
 		// An error that some other packet elicited waits on the socket and is
 		// reported to the next send, which has nothing to do with it: reporting
 		// clears it, so the same packet is tried again before it is believed.
@@ -86,21 +99,6 @@ func (l *Loop) flushLane(b *lane) {
 		done, tries, b.stalled = done+1, 0, 0
 	}
 	b.shift(done)
-}
-
-// divert lets packet i leave by the plain lane, whose kernel makes fragments of
-// it: its link is one of the few that do not carry 576 bytes.
-func (l *Loop) divert(b *lane, i int) {
-	to := &l.out.lanes[lanePlain]
-	if to.n == rawsock.Batch {
-		l.flushLane(to)
-	}
-	if to.n == rawsock.Batch { // there is no room
-		l.out.refused = append(l.out.refused, refusal{b.ids[i], syscall.EAGAIN})
-		return
-	}
-	to.packets[to.n], to.ids[to.n] = b.packets[i], b.ids[i]
-	to.n++
 }
 
 // sendSome makes one call and writes the interpolated time of sending into the

@@ -209,24 +209,49 @@ func TestNoSocket(t *testing.T) {
 }
 
 // TestDontFragment: such probes leave by a socket of their own, and what they
-// elicit comes to the main one.
+// elicit comes to the main one, or to that where the kernel gives each its own
+// identifier.
 func TestDontFragment(t *testing.T) {
-	inLab(t, prober.Options{}, "host 10.0.0.1 rtt 20ms", func(b *lab) {
-		df := 0
-		b.net.Watch(func(s simnet.Sent) {
-			if s.DF {
-				df++
+	for _, denied := range []string{"", "deny raw\n"} {
+		inLab(t, prober.Options{}, denied+"host 10.0.0.1 rtt 20ms\nhost 10.0.0.2 rtt 20ms dead", func(b *lab) {
+			df := 0
+			b.net.Watch(func(s simnet.Sent) {
+				if s.DF {
+					df++
+				}
+			})
+			for _, size := range []int{41, 4} {
+				p, dead := probe("10.0.0.1"), probe("10.0.0.2")
+				p.DF, p.Size, dead.DF = true, size, true
+				b.want(10, p, prober.Replied, 20*time.Millisecond)
+				b.want(5, dead, prober.Lost, -1)
+				b.want(10, probe("10.0.0.1"), prober.Replied, 20*time.Millisecond)
+			}
+			if df != 30 {
+				t.Errorf("%q: %d packets with Don't Fragment, want 30", denied, df)
+			}
+			if s := b.loop.Stats(); s.Unstamped != 0 || s.Strays != 0 {
+				t.Errorf("%q: stats %+v", denied, s)
 			}
 		})
+	}
+}
+
+// TestSocketIsOpenedAgain: a socket that could not be opened for a moment is tried
+// again.
+func TestSocketIsOpenedAgain(t *testing.T) {
+	inLab(t, prober.Options{}, "host 10.0.0.1 rtt 20ms", func(b *lab) {
 		p := probe("10.0.0.1")
 		p.DF = true
-		b.want(10, p, prober.Replied, 20*time.Millisecond)
-		b.want(10, probe("10.0.0.1"), prober.Replied, 20*time.Millisecond)
-		if df != 10 {
-			t.Errorf("%d packets with Don't Fragment, want 10", df)
-		}
-		if s := b.loop.Stats(); s.Unstamped != 0 {
-			t.Errorf("stats %+v", s)
+		for _, step := range []struct {
+			scenario string
+			want     prober.Verdict
+		}{{"deny raw", prober.Unknown}, {"deny", prober.Replied}} {
+			if err := b.net.Apply(step.scenario); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+			b.want(3, p, step.want, -1)
 		}
 	})
 }

@@ -79,10 +79,11 @@ type Loop struct {
 	last     int64  // when this tick was due, mono ns
 	now      int64  // when it began, mono ns
 	wall     int64  // the same by the wall clock
-	epoch    uint16 // of the clock's steps, when the tick before began
-	drained  int64  // when the socket was last read, mono ns
-	drops    uint32
-	flying   int // probes that are awaited
+	epoch    uint16 // of the clock's steps, when a tick began that read all there was
+	drained  int64  // when the sockets were last read, mono ns
+	behind   bool   // and not to their end, for want of success
+	drops    uint32 // of all sockets, modulo 2^32
+	flying   int    // probes that are awaited
 	stats    counters
 	mail     mailbox
 	draining bool
@@ -129,13 +130,10 @@ func (l *Loop) Open() error {
 	}
 	var errs error
 	for _, kind := range []rawsock.Kind{rawsock.Raw, rawsock.Datagram, rawsock.UDP} {
-		o := l.socketOptions(kind)
-		o.Header = kind == rawsock.Raw && !l.opt.IPv6
-		s, err := l.opt.OpenSocket(o)
+		s, err := l.opt.OpenSocket(l.socketOptions(kind))
 		if err == nil {
-			l.sock, l.info = s, s.Info()
-			l.out.lanes[laneMain].sock = s
-			l.drops, _ = s.Drops() // an error shows again in the first tick
+			l.info = s.Info()
+			l.out.lanes[laneMain].use(s, true)
 			l.retune()
 			return nil
 		}
@@ -202,7 +200,6 @@ func (l *Loop) step() time.Duration {
 	}
 	l.out.quota.refill(l.now)
 	l.drain()
-	l.epoch = l.clock.epoch
 	l.expire()
 	if l.mail.deliver() > 0 { // which may have taken a while, as at a start of many targets
 		_, l.now = l.clock.read()

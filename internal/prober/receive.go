@@ -22,7 +22,7 @@ func (in *inbox) init() {
 	in.reports = make([]rawsock.Report, rawsock.Batch)
 }
 
-// drain reads what has come: the error queue first, for the transmit stamps
+// drain reads what has come: the error queues first, for the transmit stamps
 // that the replies are measured against. When nothing is awaited, only answers
 // to what was answered can have come.
 func (l *Loop) drain() {
@@ -34,7 +34,7 @@ func (l *Loop) drain() {
 	l.readDrops()
 }
 
-// maxIdle is how long what nobody waits for may lie in the socket, in ns.
+// maxIdle is how long what nobody waits for may lie in the sockets, in ns.
 const maxIdle = int64(time.Second)
 
 func (l *Loop) drainStamps() {
@@ -46,30 +46,48 @@ func (l *Loop) drainStamps() {
 	}
 }
 
-// drainMessages reads everything that had arrived when this tick began, so that
-// what expires in it has really not been answered. It need not read more: who
-// floods us would keep it here for ever. The queue is in order of arrival, and
-// its stamps tell when that was; where they do not (the clock has stepped, or
-// nothing is stamped), it ends when the queue has been read once over.
 func (l *Loop) drainMessages() {
-	ordered := l.clock.epoch == l.epoch
+	ordered, epoch := l.clock.epoch == l.epoch, l.clock.epoch
+	l.behind = false
+	for i := range l.out.lanes {
+		if b := &l.out.lanes[i]; b.receives {
+			l.behind = !l.drainSocket(b.sock, ordered) || l.behind
+		}
+	}
+	if !l.behind {
+		l.epoch = epoch
+	}
+}
+
+// drainSocket reads everything that had arrived when this tick began, so that
+// what expires in it has really not been answered; false says that it could
+// not. It need not read more: who floods us would keep it here for ever. The
+// queue is in order of arrival, and its stamps tell when that was; where they
+// do not (the clock has stepped, or nothing is stamped), it ends when the queue
+// has been read once over. A short batch is no end: an ICMP error that arrives
+// meanwhile, for whichever process here, cuts it.
+func (l *Loop) drainSocket(s Socket, ordered bool) bool {
 	for left := l.capacity(); left > 0; {
-		n, err := l.sock.Receive(l.in.messages)
+		n, err := s.Receive(l.in.messages)
 		if err != nil {
 			l.stats.receiveErrors.Add(1)
-			return
+			return false
 		}
-		if n > 0 && l.unread {
+		if n == 0 {
+			return true
+		}
+		if l.unread {
 			l.drainStamps() // an answer made its client send, and that is answered already
 		}
 		for i := range n {
 			l.receive(&l.in.messages[i])
 		}
-		if n < len(l.in.messages) || ordered && l.in.messages[n-1].Stamp > l.wall+millisecond {
-			return
+		if ordered && l.in.messages[n-1].Stamp > l.wall+millisecond {
+			return true
 		}
 		left -= n
 	}
+	return true
 }
 
 // capacity is more than the number of packets that the socket's queues hold: a
@@ -184,7 +202,7 @@ func (l *Loop) reply(m *rawsock.Message, icmp []byte, size int) {
 		return
 	}
 	echo, payload, ok := wire.ParseEcho(icmp)
-	if !ok || echo.ID != l.info.ID {
+	if !ok || l.info.Kind == rawsock.Raw && echo.ID != l.info.ID { // a Datagram socket gets its own only
 		l.stats.strays.Add(1)
 		return
 	}
@@ -324,7 +342,7 @@ func (l *Loop) conclude(id int32, r Result) {
 // expire ends the probes whose deadline is over. It comes after the drain, and
 // l.now was read before it: whatever arrived in time has been read, even when
 // this process was stopped for a while. Of what is still awaited, the network
-// has lost it, unless our own socket was dropping meanwhile.
+// has lost it, unless our own sockets were dropping or could not be read.
 func (l *Loop) expire() {
 	for {
 		id := l.probes.wheel.pop(l.now / millisecond)
@@ -334,7 +352,7 @@ func (l *Loop) expire() {
 		e := &l.probes.entries[id]
 		if e.state == inFlight {
 			r := Result{Verdict: Lost}
-			if e.drops != l.drops {
+			if e.drops != l.drops || l.behind {
 				r = Result{Verdict: Unknown, Errno: syscall.ENOBUFS}
 			}
 			l.conclude(id, r)
@@ -347,11 +365,19 @@ func (l *Loop) expire() {
 // when it went unanswered while the count rose. It is made in the tick that
 // ends an idle time too, so that what was dropped then spoils no later probe.
 func (l *Loop) readDrops() {
-	n, err := l.sock.Drops()
-	if err != nil {
-		l.stats.receiveErrors.Add(1)
-		return
+	for i := range l.out.lanes {
+		b := &l.out.lanes[i]
+		if !b.receives {
+			continue
+		}
+		n, err := b.sock.Drops()
+		if err != nil {
+			l.stats.receiveErrors.Add(1)
+			continue
+		}
+		more := n - b.dropped // modulo 2^32, as the kernel counts
+		b.dropped = n
+		l.drops += more
+		l.stats.drops.Add(uint64(more))
 	}
-	l.stats.drops.Add(uint64(n - l.drops)) // modulo 2^32, as the kernel counts
-	l.drops = n
 }

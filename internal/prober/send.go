@@ -49,20 +49,10 @@ func (o *outbox) pending() int {
 	return n
 }
 
-// full reports whether a batch has no room, because the send buffer had none.
-func (o *outbox) full() bool {
-	for i := range o.lanes {
-		if o.lanes[i].n == rawsock.Batch {
-			return true
-		}
-	}
-	return false
-}
-
 // Send puts a probe into the batch that leaves in this tick, or behind those
 // that the pace holds back.
 func (l *Loop) Send(client uint8, p *Probe) {
-	if l.out.held.len() > 0 || l.out.full() || l.out.quota.left == 0 || !l.opt.Pace.take() {
+	if l.out.held.len() > 0 || l.laneOf(p).full() || l.out.quota.left == 0 || !l.opt.Pace.take() {
 		l.stats.held.Add(1)
 		l.out.held.push(heldProbe{client: client, probe: *p})
 		return
@@ -95,14 +85,8 @@ func (l *Loop) put(client uint8, p *Probe) {
 	e.to, e.ref, e.tag, e.client = p.To, p.Ref, p.Tag, client
 	e.size, e.timeout = uint16(p.Size), int64(p.Timeout)
 	l.flying++
-	// The packet is built where it most probably leaves.
-	b := &l.out.lanes[laneMain]
-	k := &b.packets[b.n]
-	l.build(k, id, p)
-	if i := l.laneOf(k, p.DF); i != laneMain {
-		b = &l.out.lanes[i]
-		b.packets[b.n] = *k
-	}
+	b := l.laneOf(p)
+	l.build(&b.packets[b.n], id, p)
 	b.ids[b.n] = id
 	b.n++
 	l.out.quota.left--
@@ -178,7 +162,7 @@ func (o *outbox) fillerSum(n int) uint32 {
 // flush sends what is due: first what was held back, as far as the pace
 // allows, then what is left in the batches.
 func (l *Loop) flush() {
-	for l.out.held.len() > 0 && !l.out.full() && l.out.quota.left > 0 && l.opt.Pace.take() {
+	for l.out.held.len() > 0 && !l.laneOf(l.out.held.first()).full() && l.out.quota.left > 0 && l.opt.Pace.take() {
 		h := l.out.held.pop()
 		l.put(h.client, &h.probe)
 	}
@@ -215,8 +199,8 @@ type heldProbe struct {
 
 // ring is a queue that grows and does not shrink.
 type ring struct {
-	buf         []heldProbe
-	first, size int
+	buf        []heldProbe
+	head, size int
 }
 
 func (r *ring) len() int { return r.size }
@@ -224,17 +208,20 @@ func (r *ring) len() int { return r.size }
 func (r *ring) push(h heldProbe) {
 	if r.size == len(r.buf) {
 		bigger := make([]heldProbe, max(64, 2*len(r.buf)))
-		n := copy(bigger, r.buf[r.first:])
-		copy(bigger[n:], r.buf[:r.first])
-		r.buf, r.first = bigger, 0
+		n := copy(bigger, r.buf[r.head:])
+		copy(bigger[n:], r.buf[:r.head])
+		r.buf, r.head = bigger, 0
 	}
-	r.buf[(r.first+r.size)%len(r.buf)] = h
+	r.buf[(r.head+r.size)%len(r.buf)] = h
 	r.size++
 }
 
+// first is the probe that has waited longest.
+func (r *ring) first() *Probe { return &r.buf[r.head].probe }
+
 func (r *ring) pop() heldProbe {
-	h := r.buf[r.first]
-	r.first = (r.first + 1) % len(r.buf)
+	h := r.buf[r.head]
+	r.head = (r.head + 1) % len(r.buf)
 	r.size--
 	return h
 }

@@ -32,7 +32,13 @@ func NewAlarm() (*Alarm, error) {
 	}
 	a := &Alarm{file: os.NewFile(uintptr(fd), "timer"), fd: fd}
 	a.rung = a.expired
-	if a.conn, err = a.file.SyscallConn(); err != nil {
+	// NewFile does not say when the poller has no room for it (epoll_ctl(2):
+	// ENOSPC, ENOMEM), and Wait would then not wait; this does.
+	err = a.file.SetReadDeadline(time.Time{})
+	if err == nil {
+		a.conn, err = a.file.SyscallConn()
+	}
+	if err != nil {
 		_ = a.file.Close()
 		return nil, fmt.Errorf("make a timer: %w", err)
 	}

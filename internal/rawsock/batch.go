@@ -7,8 +7,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"connmonitor/internal/wire"
 )
 
 // Batch is the number of messages of one system call. More gained nothing
@@ -20,8 +18,6 @@ const Batch = 64
 const HeadRoom = 8 + NonceRoom
 
 const (
-	ipv4Header  = 20   // bytes of an IPv4 header without options
-	inlineFill  = 512  // bytes of filler that lie right behind each Head
 	controlRoom = 128  // bytes of control messages that one message needs at most
 	reportRoom  = 256  // the same in the error queue: stamp, extended error and offender
 	dataRoom    = 1536 // bytes that are read of a packet: an ICMPv6 error is 1280 at most
@@ -61,25 +57,16 @@ type sendBatch struct {
 	msgs    [Batch]mmsghdr
 	iovs    [Batch][2]unix.Iovec
 	names   [Batch]unix.RawSockaddrInet6 // an IPv4 name needs less room
-	rows    [Batch]row
+	heads   [Batch][HeadRoom]byte
 	control [Batch][controlRoom]byte
 	fill    []byte
-	begin   int // where a row begins: at the IPv4 header, or behind it
 	v6      bool
 }
 
-// row is a packet as it is sent: an IPv4 header where the socket writes it,
-// then Head and as much of the filler as has room. One piece costs the kernel
-// less than two.
-type row [ipv4Header + HeadRoom + inlineFill]byte
-
-// prepare links the arrays. Byte i of the filler is i modulo 256, as ping(8)
-// does. What has no room in a row is in one array that all messages share.
-func (b *sendBatch) prepare(v6, header bool) {
-	b.v6, b.begin = v6, ipv4Header
-	if header {
-		b.begin = 0
-	}
+// prepare links the arrays. The filler is one array that all messages share:
+// byte i is i modulo 256, as ping(8) does, and Filler tells its checksum.
+func (b *sendBatch) prepare(v6 bool) {
+	b.v6 = v6
 	b.fill = make([]byte, maxFill)
 	for i := range b.fill {
 		b.fill[i] = byte(i)
@@ -92,13 +79,8 @@ func (b *sendBatch) prepare(v6, header bool) {
 			h.Namelen = unix.SizeofSockaddrInet6
 		}
 		h.Iov = &b.iovs[i][0]
-		r := &b.rows[i]
-		if header {
-			wire.AppendIPv4(r[:0], wire.IPv4{Protocol: unix.IPPROTO_ICMP})
-		}
-		copy(r[ipv4Header+HeadRoom:], b.fill)
-		b.iovs[i][0].Base = &r[b.begin]
-		b.iovs[i][1].Base = &b.fill[inlineFill]
+		b.iovs[i][0].Base = &b.heads[i][0]
+		b.iovs[i][1].Base = &b.fill[0]
 	}
 }
 
@@ -124,18 +106,13 @@ func (s *Socket) Send(ps []Packet) (int, error) {
 func (s *Socket) fillMessage(i int, p *Packet) {
 	b := &s.send
 	b.name(i, p)
-	r := &b.rows[i]
-	copy(r[ipv4Header:], p.Head[:p.Len])
-	fill := min(int(p.Fill), inlineFill)
-	b.iovs[i][0].SetLen(ipv4Header - b.begin + int(p.Len) + fill)
+	copy(b.heads[i][:], p.Head[:p.Len])
+	b.iovs[i][0].SetLen(int(p.Len))
+	b.iovs[i][1].SetLen(int(p.Fill))
 	h := &b.msgs[i].hdr
 	h.SetIovlen(1)
-	if int(p.Fill) > fill {
-		b.iovs[i][1].SetLen(int(p.Fill) - fill)
+	if p.Fill > 0 {
 		h.SetIovlen(2)
-	}
-	if s.info.Header {
-		s.ipv4(r, p)
 	}
 	c := &b.control[i]
 	n := 0
@@ -144,35 +121,12 @@ func (s *Socket) fillMessage(i int, p *Packet) {
 	} else if s.info.Stamps {
 		s.number(i, p.Stamp)
 	}
-	if !s.info.Header {
-		n = b.options(c[:], n, p)
-	}
+	n = b.options(c[:], n, p)
 	h.SetControllen(n)
 	h.Control = nil
 	if n > 0 {
 		h.Control = &c[0]
 	}
-}
-
-// ipv4 writes what differs of the IPv4 header (RFC 791, 3.1). The kernel fills
-// in the length, the source address and the checksum. The identification is the
-// sequence, which the ICMP header tells anyhow; the kernel replaces 0.
-func (s *Socket) ipv4(r *row, p *Packet) {
-	copy(r[4:6], p.Head[6:8])
-	if r[8] = p.TTL; p.TTL == 0 {
-		r[8] = s.ttl
-	}
-	copy(r[16:20], p.To.IP[:4])
-}
-
-// WithHeader reports whether a socket that writes the IPv4 header can send p:
-// source, interface and traffic class are left to the kernel's own header, for
-// it checks the address and sorts by the class, and so is what could need
-// fragments. Every link carries 576 bytes, but for a few of the oldest: they
-// refuse with EMSGSIZE.
-func (p *Packet) WithHeader() bool {
-	const most = 576
-	return p.TOS == 0 && p.Iface == 0 && p.From.IsZero() && ipv4Header+int(p.Len)+int(p.Fill) <= most
 }
 
 // name writes the destination as a sockaddr_in or sockaddr_in6.

@@ -13,9 +13,8 @@ import (
 func BenchmarkEcho(b *testing.B) {
 	top := netlab.Farm(b)
 	for name, o := range map[string]Options{
-		"IPv4":        {Buffer: 16 << 20},
-		"IPv4/header": {Buffer: 16 << 20, Header: true},
-		"IPv6":        {Buffer: 16 << 20, IPv6: true},
+		"IPv4": {Buffer: 16 << 20},
+		"IPv6": {Buffer: 16 << 20, IPv6: true},
 	} {
 		b.Run(name, func(b *testing.B) {
 			s := open(b, top.Client, o)

@@ -35,7 +35,7 @@ func (s *Socket) setFilter() error {
 
 func (s *Socket) program() []unix.SockFilter {
 	switch {
-	case s.opt.SendOnly:
+	case s.opt.DontFragment:
 		return []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	case s.opt.IPv6:
 		return program6(s.opt.ID, s.opt.Nonce)
@@ -59,7 +59,7 @@ func (s *Socket) setTypeFilter() error {
 	for i := range f.Data {
 		f.Data[i] = ^uint32(0)
 	}
-	if !s.opt.SendOnly {
+	if !s.opt.DontFragment {
 		for _, t := range []uint8{
 			wire.Type6EchoReply, wire.Type6DestinationUnreachable, wire.Type6PacketTooBig,
 			wire.Type6TimeExceeded, wire.Type6ParameterProblem,

@@ -8,8 +8,9 @@
 // It moves bytes and says what the kernel said of them; it neither parses nor
 // matches (wire, prober). Three kinds of socket carry the same measurements
 // with falling privilege: raw(7), ICMP datagram sockets (net.ipv4.ping_group_range,
-// see icmp(7)) and UDP with IP_RECVERR. Nothing here blocks: every call is made
-// on a non-blocking descriptor by the one goroutine that owns the socket.
+// see icmp(7)) and UDP with IP_RECVERR. No call on a socket blocks: each is made
+// on a non-blocking descriptor by the one goroutine that owns it. What that
+// sleeps by is here too (Alarm).
 package rawsock
 
 import (
@@ -45,14 +46,7 @@ type Options struct {
 	// Nonce is the beginning of the payload of every echo request that has
 	// room for it; the filter of a Raw socket insists on it.
 	Nonce [8]byte
-	// Header makes a Raw IPv4 socket that writes the IPv4 header itself
-	// (IP_HDRINCL, raw(7)): a sixth cheaper, for the kernel neither assembles
-	// nor numbers the datagrams. It can send what Packet.WithHeader says.
-	Header bool
-	// SendOnly makes a Raw socket that receives nothing: what it elicits
-	// arrives at the main socket.
-	SendOnly bool
-	// DontFragment makes a SendOnly socket whose packets are never
+	// DontFragment makes a send-only socket whose packets are never
 	// fragmented. It is a socket of its own because IP_MTU_DISCOVER is no
 	// control message; what it elicits arrives at the main socket.
 	DontFragment bool
@@ -69,8 +63,7 @@ type Socket struct {
 	send sendBatch
 	recv recvBatch
 	errs recvBatch
-	ttl  uint8 // the system's default
-	ids  bool  // the kernel takes a stamp number a message (SCM_TS_OPT_ID, Linux 6.13)
+	ids  bool // the kernel takes a stamp number a message (SCM_TS_OPT_ID, Linux 6.13)
 
 	// Without ids:
 	next  uint32   // the number that the kernel will give next
@@ -86,7 +79,6 @@ type Info struct {
 	ID      uint16 // the identifier in use, by choice of the kernel on Datagram
 	Buffer  int    // granted receive buffer in bytes, as SO_RCVBUF reads it back
 	Replies int    // how many small replies that buffer holds
-	Header  bool   // packets are sent with an IPv4 header of our own
 	Filter  bool   // a filter in the kernel keeps out what is not ours
 	Stamps  bool   // the kernel stamps transmission and reception
 }
@@ -98,7 +90,6 @@ const replyCost = 832
 // Open opens a socket of the kind and family asked for. It returns an error
 // that wraps EPERM or EACCES when the privilege for that kind is missing.
 func Open(o Options) (*Socket, error) {
-	o.SendOnly = o.SendOnly || o.DontFragment
 	s := &Socket{opt: o}
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open %s socket (%s): %w", o.Kind, FamilyName(o.IPv6), err)
@@ -106,18 +97,13 @@ func Open(o Options) (*Socket, error) {
 	if err := s.configure(); err != nil {
 		return nil, errors.Join(fmt.Errorf("set up %s socket (%s): %w", o.Kind, FamilyName(o.IPv6), err), s.Close())
 	}
-	s.send.prepare(o.IPv6, s.info.Header)
-	switch o.Kind {
-	case Raw:
-		s.recv.prepare(dataRoom)
-		s.errs.prepare(0)
-	case Datagram:
-		s.recv.prepare(wholeRoom)
-		s.errs.prepare(dataRoom)
-	case UDP:
-		s.recv.prepare(dataRoom)
-		s.errs.prepare(dataRoom)
+	s.send.prepare(o.IPv6)
+	room := dataRoom
+	if o.Kind == Datagram {
+		room = wholeRoom
 	}
+	s.recv.prepare(room)
+	s.errs.prepare(dataRoom)
 	return s, nil
 }
 
@@ -154,7 +140,7 @@ func (s *Socket) open() error {
 
 func (s *Socket) configure() error {
 	s.info = Info{Kind: s.opt.Kind, IPv6: s.opt.IPv6, ID: s.opt.ID}
-	for _, step := range []func() error{s.setFilter, s.bind, s.setErrorQueue, s.setFragmentation, s.setAncillary, s.setHeader} {
+	for _, step := range []func() error{s.setFilter, s.bind, s.setErrorQueue, s.setFragmentation, s.setAncillary} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -239,21 +225,6 @@ func (s *Socket) setAncillary() error {
 		return err
 	}
 	return unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT, 1)
-}
-
-// setHeader is Options.Header. A kernel that does not know it (gVisor's) has
-// Info tell so.
-func (s *Socket) setHeader() error {
-	if !s.opt.Header || s.opt.Kind != Raw || s.opt.IPv6 {
-		return nil
-	}
-	ttl, err := unix.GetsockoptInt(s.fd, unix.SOL_IP, unix.IP_TTL)
-	if err != nil {
-		return fmt.Errorf("read the default TTL: %w", err)
-	}
-	s.ttl = uint8(ttl)
-	s.info.Header = unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_HDRINCL, 1) == nil
-	return nil
 }
 
 // setBuffers enlarges the buffers as far as our privilege goes

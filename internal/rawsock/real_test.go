@@ -74,7 +74,7 @@ func TestTimeExceededIsHeard(t *testing.T) {
 	allowPings(top.Client)
 	for _, kind := range []Kind{Raw, Datagram, UDP} {
 		families(t, top, func(t *testing.T, v6 bool, to netip.Addr) {
-			s := open(t, top.Client, Options{IPv6: v6, Kind: kind, Buffer: 1 << 20, Header: true})
+			s := open(t, top.Client, Options{IPv6: v6, Kind: kind, Buffer: 1 << 20})
 			p := probe(t, s, to, 9, 0)
 			p.TTL = 1
 			send(t, s, p)

@@ -44,10 +44,9 @@ type Report struct {
 	MTU    uint32 // OriginICMP: next-hop MTU of "fragmentation needed" and "packet too big"
 	From   Addr   // OriginICMP: who sent the error
 	At     Addr   // OriginICMP, not on Raw IPv4: our address that it came to; of our own errors, From
-	// Not on Raw, which receives the ICMP error itself:
-	To   Addr   // destination of the packet that caused it
-	Port uint16 // its destination port (UDP)
-	Data []byte // the quoted datagram from its ICMP header (UDP: from its payload)
+	To     Addr   // destination of the packet that caused it
+	Port   uint16 // its destination port (UDP)
+	Data   []byte // the quoted datagram from its ICMP header (UDP: from its payload)
 }
 
 // recvBatch holds the preallocated arrays of recvmmsg.
@@ -60,21 +59,17 @@ type recvBatch struct {
 	room    int // bytes of data of one message
 }
 
-// prepare links the arrays; without room only control messages are read.
 func (b *recvBatch) prepare(room int) {
 	b.room = room
 	b.data = make([]byte, Batch*room)
 	for i := range b.msgs {
-		h := &b.msgs[i].hdr
-		h.Control = &b.control[i][0]
-		if room == 0 {
-			continue
-		}
 		b.iovs[i].Base = &b.data[i*room]
 		b.iovs[i].SetLen(room)
+		h := &b.msgs[i].hdr
 		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
 		h.Iov = &b.iovs[i]
 		h.SetIovlen(1)
+		h.Control = &b.control[i][0]
 	}
 }
 
@@ -84,10 +79,8 @@ func (b *recvBatch) prepare(room int) {
 func (b *recvBatch) read(fd, most, flags int) (int, error) {
 	for i := range most {
 		h := &b.msgs[i].hdr
+		h.Namelen = unix.SizeofSockaddrInet6
 		h.SetControllen(reportRoom)
-		if b.room > 0 {
-			h.Namelen = unix.SizeofSockaddrInet6
-		}
 	}
 	r, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.msgs[0])),
 		uintptr(most), uintptr(flags|unix.MSG_DONTWAIT|unix.MSG_TRUNC), 0, 0)

@@ -27,7 +27,7 @@ type Options struct {
 }
 
 // Output carries whole records to a file, a pipe, a terminal or a socket. What
-// is appended is written at once, or 50 ms after the write before it, together
+// is appended is written at once, or 20 ms after the write before it, together
 // with whatever else waits at that moment, up to 64 KiB in a write; a write
 // holds whole records only, and what a write has left over is written before
 // anything else.

@@ -75,7 +75,7 @@ func TestOutputWritesAtOnce(t *testing.T) {
 	})
 }
 
-// TestOutputGathers: what follows a write soon is written 50 ms after it, in
+// TestOutputGathers: what follows a write soon is written 20 ms after it, in
 // one write; a full batch, and the end, do not wait.
 func TestOutputGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -86,10 +86,10 @@ func TestOutputGathers(t *testing.T) {
 		synctest.Wait()
 		s.taken()
 		for i := range 10 {
-			time.Sleep(4 * time.Millisecond)
+			time.Sleep(time.Millisecond)
 			o.Append(line(i))
 		}
-		time.Sleep(10*time.Millisecond - 1)
+		time.Sleep(gather - 10*time.Millisecond - 1)
 		synctest.Wait()
 		if got := s.taken(); len(got) != 0 {
 			t.Errorf("written early: %q", got)
@@ -97,7 +97,7 @@ func TestOutputGathers(t *testing.T) {
 		time.Sleep(1)
 		synctest.Wait()
 		if got := s.taken(); len(got) != 1 || len(got[0]) != 10*len(line(0)) {
-			t.Errorf("written 50 ms after the first: %q", got)
+			t.Errorf("written 20 ms after the first: %q", got)
 		}
 		const full = batchSize/14 + 1
 		for i := range full {

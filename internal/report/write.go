@@ -21,8 +21,9 @@ const (
 	pollPause = 100 * time.Millisecond
 	// gather is the least time between two writes, unless a batch is full. Each
 	// write wakes threads of Go's runtime, which at a high rate cost more than
-	// the records do.
-	gather = 50 * time.Millisecond
+	// the records do. No record may be older than 30 ms when it is written
+	// (contract 1.1).
+	gather = 20 * time.Millisecond
 )
 
 // writeAll writes batch after batch until the end. It returns nil when nothing

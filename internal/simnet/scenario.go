@@ -24,7 +24,7 @@ import (
 //	router NAME ADDRESS [silent] [delay D] [loss PART] [limit PER-SECOND]
 //	       [quote BYTES] [unreachable CODE] [drop]
 //	host ADDRESS [rtt D] [jitter D] [loss PART] [dead] [duplicate PART]
-//	       [refuse ERRNO] [unreachable CODE] [local D] [narrow]
+//	       [refuse ERRNO] [unreachable CODE] [local D]
 //	path ADDRESS HOP...       a HOP is silent, or NAME[|NAME...]@RTT: of several
 //	                          routers a flow takes one by its ICMP checksum
 //	forge ADDRESS KIND PART   a false packet a microsecond before each answer
@@ -39,6 +39,8 @@ import (
 //	deny KIND...              raw, datagram, udp: such a socket cannot be opened
 //	buffer N                  packets that a receive buffer holds
 //	drops N                   adds to every socket's drop count
+//	cut N                     a receive hands over N packets at most, as when an
+//	                          ICMP error for anybody here arrives meanwhile
 //	full D                    the send buffer is full for D
 //	fail ERRNO N              the next N packets are refused
 //	surface ERRNO             the next send returns what is nobody's of it
@@ -229,8 +231,6 @@ func (a *args) host() action {
 			h.duplicate = a.part()
 		case "refuse":
 			h.refuse = a.errno()
-		case "narrow":
-			h.narrow = true
 		case "unreachable":
 			h.unreachable = a.number(255)
 		case "local":
@@ -360,6 +360,9 @@ func (a *args) machine(word string) action {
 	case "buffer":
 		v := a.number(1 << 30)
 		set = func(_ *Net, k *kernel) { k.buffer = v }
+	case "cut":
+		v := a.number(rawsock.Batch)
+		set = func(_ *Net, k *kernel) { k.cut = v }
 	case "drops":
 		v := a.number(1<<32 - 1)
 		set = func(n *Net, k *kernel) { n.addDrops(k, uint32(v)) }

@@ -50,6 +50,7 @@ type Net struct {
 type kernel struct {
 	denied   [rawsock.UDP + 1]bool
 	buffer   int
+	cut      int
 	drops    uint32
 	fullTill int64
 	fail     syscall.Errno
@@ -64,14 +65,12 @@ type kernel struct {
 
 // Sent is one packet that left our machine.
 type Sent struct {
-	At  int64 // mono, ns
-	To  netip.Addr
-	TTL uint8
-	TOS uint8
-	DF  bool
-	// Header tells that the IPv4 header was not the kernel's.
-	Header bool
-	Data   []byte // from the ICMP header, or the UDP payload; valid during the call
+	At   int64 // mono, ns
+	To   netip.Addr
+	TTL  uint8
+	TOS  uint8
+	DF   bool
+	Data []byte // from the ICMP header, or the UDP payload; valid during the call
 }
 
 // The addresses of our own machine.
@@ -152,11 +151,9 @@ func (n *Net) OpenSocket(o rawsock.Options) (prober.Socket, error) {
 	if n.kernel.denied[o.Kind] {
 		return nil, fmt.Errorf("open simulated %s socket: %w", o.Kind, syscall.EPERM)
 	}
-	o.SendOnly = o.SendOnly || o.DontFragment
 	s := &socket{net: n, opt: o, drops: n.kernel.drops}
 	s.info = rawsock.Info{
 		Kind: o.Kind, IPv6: o.IPv6, ID: o.ID, Filter: o.Kind == rawsock.Raw, Stamps: true,
-		Header: o.Header && o.Kind == rawsock.Raw && !o.IPv6,
 		Buffer: n.kernel.buffer * 832, Replies: n.kernel.buffer,
 	}
 	if o.Kind != rawsock.Raw {

@@ -54,6 +54,9 @@ func (s *socket) Receive(ms []rawsock.Message) (int, error) {
 	n.advance()
 	s.lent = n.giveBack(s.lent)
 	count := min(len(ms), rawsock.Batch, s.messages.size)
+	if n.kernel.cut > 0 {
+		count = min(count, n.kernel.cut)
+	}
 	for i := range count {
 		p := s.messages.pop()
 		ms[i] = p.message
@@ -138,9 +141,6 @@ func (s *socket) refusal(p *rawsock.Packet, now int64) syscall.Errno {
 		return k.fail
 	}
 	if h := s.net.hosts[p.To.Netip(s.opt.IPv6).WithZone("")]; h != nil {
-		if h.narrow && s.info.Header {
-			return syscall.EMSGSIZE
-		}
 		return h.refuse
 	}
 	return 0

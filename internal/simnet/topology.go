@@ -35,7 +35,6 @@ type host struct {
 	dead        bool
 	duplicate   float64
 	refuse      syscall.Errno
-	narrow      bool  // its link makes fragments, which no header of our own allows
 	unreachable int   // code with which the host itself answers; -1: it replies
 	local       int64 // after which our own machine reports that it found no neighbour; 0: never
 	path        []hop

@@ -28,13 +28,10 @@ type probe struct {
 
 // transmit sends one packet: the transmit stamp, and whatever answers.
 func (n *Net) transmit(s *socket, p *rawsock.Packet, now int64) {
-	if s.info.Header && !p.WithHeader() {
-		n.failure("a packet that needs the kernel's header was sent without")
-	}
 	pr := &n.probe // used again, so that a test can count the loop's allocations
 	n.read(pr, s, p)
 	if n.watch != nil {
-		n.watch(Sent{At: now, To: pr.to, TTL: p.TTL, TOS: p.TOS, DF: s.opt.DontFragment, Header: s.info.Header, Data: pr.data[:pr.known]})
+		n.watch(Sent{At: now, To: pr.to, TTL: p.TTL, TOS: p.TOS, DF: s.opt.DontFragment, Data: pr.data[:pr.known]})
 	}
 	if !n.kernel.noTX {
 		t := n.queue.take()
@@ -236,11 +233,10 @@ type reply struct {
 // the family gets a clone of everything, a Datagram one what is its own.
 func (n *Net) deliver(own *socket, at int64, r *reply) {
 	for _, s := range n.sockets {
-		if s.closed || s.opt.SendOnly || s.opt.IPv6 != own.opt.IPv6 {
+		if s.closed || s.opt.IPv6 != own.opt.IPv6 {
 			continue
 		}
-		mine := s == own || own.opt.SendOnly && s.opt.ID == own.opt.ID
-		if s.opt.Kind == rawsock.Raw || mine && s.opt.Kind == rawsock.Datagram && !r.raw {
+		if s.opt.Kind == rawsock.Raw && !s.opt.DontFragment || s.opt.Kind == rawsock.Datagram && s == own && !r.raw {
 			n.queue.push(event{at: at, to: s, packet: n.message(s, r)})
 		}
 	}

@@ -40,12 +40,15 @@ func TestPain17PrivilegesFallBackInOrder(t *testing.T) {
 		kind    rawsock.Kind
 		by      []string
 		allow   bool // datagram sockets, which a new namespace allows to nobody
+		df      bool // pings leave by the second socket, whose identifier is another
 		results int
 	}{
-		{rawsock.Raw, nil, false, 2},
-		{rawsock.UDP, withoutPrivilege(t), false, 1},
-		{rawsock.Datagram, withoutPrivilege(t), true, 2},
+		{rawsock.Raw, nil, false, false, 2},
+		{rawsock.UDP, withoutPrivilege(t), false, false, 1},
+		{rawsock.Datagram, withoutPrivilege(t), true, false, 2},
+		{rawsock.Datagram, withoutPrivilege(t), true, true, 2},
 	} {
+		s.DF = test.df
 		if test.allow {
 			allowPings(top.Client)
 		}
