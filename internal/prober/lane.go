@@ -15,7 +15,7 @@ type lane struct {
 	fail     error  // why it could not be opened
 	failed   int64  // when, mono ns
 	receives bool
-	dropped  uint32 // the socket's drop count when it was last read
+	dropped  rawsock.Drops // the socket's account when it was last read
 	packets  [rawsock.Batch]rawsock.Packet
 	ids      [rawsock.Batch]int32
 	n        int
@@ -67,6 +67,10 @@ func (b *lane) use(s Socket, receives bool) {
 	b.dropped, _ = s.Drops() // an error shows again in the first tick
 }
 
+// mostTries is how often a packet is tried: as many errors that are others' may
+// wait on the socket. Where errors flood in, more come meanwhile.
+const mostTries = 8
+
 // flushLane sends the lane's batch. A packet that the kernel refuses is taken
 // out with its reason; when the send buffer is full the rest waits for the next
 // tick.
@@ -92,7 +96,7 @@ func (l *Loop) flushLane(b *lane) {
 		// An error that some other packet elicited waits on the socket and is
 		// reported to the next send, which has nothing to do with it: reporting
 		// clears it, so the same packet is tried again before it is believed.
-		if tries++; tries < 3 {
+		if tries++; tries < mostTries {
 			continue
 		}
 		l.out.refused = append(l.out.refused, refusal{b.ids[done], errnoOf(err)})

@@ -119,6 +119,17 @@ func TestUnknownWhileDropping(t *testing.T) {
 		if s := b.loop.Stats(); s.Drops != 12 {
 			t.Errorf("%d drops counted, want 12", s.Drops)
 		}
+		first = b.send(5, probe("10.0.0.2"))
+		time.Sleep(500 * time.Millisecond)
+		b.apply("damaged 9") // which anybody can send us, and are no want of room
+		for _, r := range b.verdicts(first, 5) {
+			if r.Verdict != prober.Lost {
+				t.Errorf("while damaged packets came: %+v", r)
+			}
+		}
+		if s := b.loop.Stats(); s.Drops != 12 || s.Damaged != 9 {
+			t.Errorf("%d drops and %d damaged counted, want 12 and 9", s.Drops, s.Damaged)
+		}
 	})
 }
 

@@ -34,7 +34,7 @@ type Socket interface {
 	Send(ps []rawsock.Packet) (int, error)
 	Receive(ms []rawsock.Message) (int, error)
 	Reports(rs []rawsock.Report) (int, error)
-	Drops() (uint32, error)
+	Drops() (rawsock.Drops, error)
 	Info() rawsock.Info
 	Close() error
 }

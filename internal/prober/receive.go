@@ -179,6 +179,12 @@ func (l *Loop) receive(m *rawsock.Message) {
 			return
 		}
 		icmp, size, local = payload, m.Len-h.HeaderLen, h.Src == h.Dst
+		// The kernel hands it to raw sockets before it checks. What rawsock reads
+		// of it is always whole.
+		if len(icmp) == size && wire.Checksum(icmp) != 0 {
+			l.stats.malformed.Add(1)
+			return
+		}
 	}
 	switch {
 	case len(icmp) < 8:
@@ -197,10 +203,6 @@ func (l *Loop) isReply(typ uint8) bool {
 // reply matches an echo reply. size is the length of the ICMP message, of
 // which icmp may be the beginning only.
 func (l *Loop) reply(m *rawsock.Message, icmp []byte, size int) {
-	if !l.opt.IPv6 && l.info.Kind == rawsock.Raw && len(icmp) == size && wire.Checksum(icmp) != 0 {
-		l.stats.malformed.Add(1) // the kernel hands it to raw sockets before it checks
-		return
-	}
 	echo, payload, ok := wire.ParseEcho(icmp)
 	if !ok || l.info.Kind == rawsock.Raw && echo.ID != l.info.ID { // a Datagram socket gets its own only
 		l.stats.strays.Add(1)
@@ -375,9 +377,10 @@ func (l *Loop) readDrops() {
 			l.stats.receiveErrors.Add(1)
 			continue
 		}
-		more := n - b.dropped // modulo 2^32, as the kernel counts
+		full := n.Full - b.dropped.Full // modulo 2^32, as the kernel counts
+		l.drops += full
+		l.stats.drops.Add(uint64(full))
+		l.stats.damaged.Add(uint64(n.Damaged - b.dropped.Damaged))
 		b.dropped = n
-		l.drops += more
-		l.stats.drops.Add(uint64(more))
 	}
 }

@@ -25,6 +25,7 @@ type Stats struct {
 	Malformed  uint64 // packets that are not what they seem
 	Forged     uint64 // packets that match a probe in part only
 	Drops      uint64 // packets that the kernel dropped because our buffer was full
+	Damaged    uint64 // packets that the kernel dropped because their checksum was wrong (ICMPv6)
 	Unstamped  uint64 // RTTs that were not measured by kernel stamps alone
 
 	ReceiveErrors uint64 // system calls that did not work
@@ -46,7 +47,7 @@ func (s *Stats) Unaccounted() int64 {
 
 // counters are what Stats reads; only the loop writes them.
 type counters struct {
-	begun, inFlight                           atomic.Uint64
+	begun, inFlight, damaged                  atomic.Uint64
 	sent, refused, received, drops, unstamped atomic.Uint64
 	duplicates, strays, malformed, forged     atomic.Uint64
 	receiveErrors, ticks, lateTicks           atomic.Uint64
@@ -67,7 +68,7 @@ func (l *Loop) Stats() Stats {
 		Lost: c.verdicts[Lost].Load(), Unknown: c.verdicts[Unknown].Load(),
 		Duplicates: c.duplicates.Load(), Strays: c.strays.Load(),
 		Malformed: c.malformed.Load(), Forged: c.forged.Load(),
-		Drops: c.drops.Load(), Unstamped: c.unstamped.Load(),
+		Drops: c.drops.Load(), Damaged: c.damaged.Load(), Unstamped: c.unstamped.Load(),
 		ReceiveErrors: c.receiveErrors.Load(), Ticks: c.ticks.Load(), LateTicks: c.lateTicks.Load(),
 		ClockSteps: c.steps.Load(), Gaps: c.gaps.Load(), Held: c.held.Load(),
 		Stopped: time.Duration(c.stopped.Load()),

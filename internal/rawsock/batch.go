@@ -21,10 +21,12 @@ const (
 	controlRoom = 128  // bytes of control messages that one message needs at most
 	reportRoom  = 256  // the same in the error queue: stamp, extended error and offender
 	dataRoom    = 1536 // bytes that are read of a packet: an ICMPv6 error is 1280 at most
-	// wholeRoom is dataRoom on Datagram sockets, which do not know MSG_TRUNC and
-	// so tell the length of what was read only. What is never read into costs
-	// address space, no memory.
-	wholeRoom = 1 << 16
+	// wholeRoom is dataRoom on Raw IPv4 sockets, where the checksum is for us to
+	// verify, and on Datagram ones, which do not know MSG_TRUNC and so tell the
+	// length of what was read only. What is never read into costs address space,
+	// no memory; a power of two would put all beginnings into the same lines of
+	// the processor's caches.
+	wholeRoom = 1<<16 + 192
 	maxFill   = 65507
 )
 

@@ -3,11 +3,14 @@
 package rawsock
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"slices"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"connmonitor/internal/netlab"
 )
@@ -111,23 +114,70 @@ func TestPain06DropsAreCounted(t *testing.T) {
 		for seq := range uint16(sent) {
 			ps = append(ps, probe(t, s, to, seq, 0))
 		}
-		if n, err := s.Drops(); n != 0 || err != nil {
-			t.Fatalf("%d drops, %v", n, err)
+		if n, err := s.Drops(); n != (Drops{}) || err != nil {
+			t.Fatalf("%+v, %v", n, err)
 		}
 		send(t, s, ps...)
 		c := collect(t, s)
-		var drops uint32
+		var drops Drops
 		c.until("the rest", func() bool {
 			var err error
 			if drops, err = s.Drops(); err != nil {
 				t.Fatal(err)
 			}
-			return len(c.messages)+int(drops) == sent
+			return len(c.messages)+int(drops.Full) == sent
 		})
-		if drops == 0 || len(c.messages) == 0 {
-			t.Errorf("%d came, %d dropped", len(c.messages), drops)
+		if drops.Full == 0 || drops.Damaged != 0 || len(c.messages) == 0 {
+			t.Errorf("%d came, %+v", len(c.messages), drops)
 		}
 	})
+}
+
+// TestDamagedIsNoDrop: packets whose checksum is wrong are counted apart from
+// those that found no room, however many, and do not come.
+func TestDamagedIsNoDrop(t *testing.T) {
+	t.Parallel()
+	top := netlab.Farm(t)
+	link := top.Links[0]
+	s := open(t, top.Client, Options{IPv6: true, Buffer: 1 << 20})
+	const sent = 20
+	damaged := append(header6(link.B.Addr6, link.A.Addr6, 8), echo(true, false, ourID, 1, nil)...)
+	damaged[40+3]++
+	fd := headerSocket6(t, top.Server)
+	for range sent {
+		if err := unix.Sendto(fd, damaged, 0, &unix.SockaddrInet6{Addr: link.A.Addr6.As16()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What was sent first has come first.
+	forge(t, rawSocket(t, top.Server, true), link.A.Addr6, foreign{icmp: echo(true, false, ourID, 1, nil)})
+	collect(t, s).received(1)
+	if d, err := s.Drops(); err != nil || d != (Drops{Damaged: sent}) {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// header6 is an IPv6 header of an ICMPv6 message (RFC 8200, 3).
+func header6(from, to netip.Addr, length int) []byte {
+	b := make([]byte, 40)
+	b[0], b[6], b[7] = 6<<4, unix.IPPROTO_ICMPV6, 64
+	binary.BigEndian.PutUint16(b[4:], uint16(length))
+	copy(b[8:], from.AsSlice())
+	copy(b[24:], to.AsSlice())
+	return b
+}
+
+// headerSocket6 sends packets with headers of the test's own, and so leaves
+// checksums as they are.
+func headerSocket6(t *testing.T, n *netlab.Node) (fd int) {
+	t.Helper()
+	var err error
+	n.Do(func() { fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd
 }
 
 func TestOpenSaysWhichPrivilegeIsMissing(t *testing.T) {

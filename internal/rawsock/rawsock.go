@@ -57,13 +57,16 @@ type Options struct {
 
 // Socket is one open socket. Its methods are for one goroutine, but for Info.
 type Socket struct {
-	fd   int
-	opt  Options
-	info Info
-	send sendBatch
-	recv recvBatch
-	errs recvBatch
-	ids  bool // the kernel takes a stamp number a message (SCM_TS_OPT_ID, Linux 6.13)
+	fd      int
+	opt     Options
+	info    Info
+	send    sendBatch
+	recv    recvBatch
+	errs    recvBatch
+	drops   Drops
+	counted uint32 // the kernel's counter when Drops last looked
+	taken   int    // bytes out of the buffer since then, see charge
+	ids     bool   // the kernel takes a stamp number a message (SCM_TS_OPT_ID, Linux 6.13)
 
 	// Without ids:
 	next  uint32   // the number that the kernel will give next
@@ -98,9 +101,9 @@ func Open(o Options) (*Socket, error) {
 		return nil, errors.Join(fmt.Errorf("set up %s socket (%s): %w", o.Kind, FamilyName(o.IPv6), err), s.Close())
 	}
 	s.send.prepare(o.IPv6)
-	room := dataRoom
-	if o.Kind == Datagram {
-		room = wholeRoom
+	room := wholeRoom
+	if o.Kind == UDP || o.Kind == Raw && o.IPv6 {
+		room = dataRoom
 	}
 	s.recv.prepare(room)
 	s.errs.prepare(dataRoom)
@@ -241,13 +244,6 @@ func (s *Socket) setBuffers() {
 	}
 	s.info.Buffer, _ = unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	s.info.Replies = s.info.Buffer / replyCost
-}
-
-// Drops is the number of packets that the kernel dropped because the receive
-// buffer was full, modulo 2^32 (SO_MEMINFO). It reads the counter itself: the
-// control message SO_RXQ_OVFL rides only on packets that come later.
-func (s *Socket) Drops() (uint32, error) {
-	return memDrops(s.fd)
 }
 
 // Transient reports whether err says "not now" rather than "not this packet":

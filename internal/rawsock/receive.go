@@ -112,6 +112,7 @@ func (s *Socket) Receive(ms []Message) (int, error) {
 	}
 	for i := range n {
 		s.message(&ms[i], i)
+		s.charge(packetCharge + byteCharge*ms[i].Len)
 	}
 	return n, nil
 }
@@ -163,6 +164,11 @@ func (s *Socket) readReports(rs []Report) (int, error) {
 	}
 	for i := range n {
 		s.report(&rs[i], i)
+		if rs[i].Origin == OriginTransmit {
+			s.charge(stampCharge)
+		} else {
+			s.charge(packetCharge + byteCharge*int(b.msgs[i].n))
+		}
 	}
 	return n, nil
 }

@@ -5,7 +5,6 @@ package rawsock
 import (
 	"encoding/binary"
 	"slices"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -109,17 +108,4 @@ func timespec(b []byte) int64 {
 		return 0
 	}
 	return int64(binary.NativeEndian.Uint64(b))*1e9 + int64(binary.NativeEndian.Uint64(b[8:]))
-}
-
-// memDrops reads SK_MEMINFO_DROPS.
-func memDrops(fd int) (uint32, error) {
-	const drops, words = 8, 9
-	var mem [words]uint32
-	n := uint32(unsafe.Sizeof(mem))
-	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
-		uintptr(unsafe.Pointer(&mem)), uintptr(unsafe.Pointer(&n)), 0)
-	if e != 0 {
-		return 0, e
-	}
-	return mem[drops], nil
 }

@@ -39,6 +39,7 @@ import (
 //	deny KIND...              raw, datagram, udp: such a socket cannot be opened
 //	buffer N                  packets that a receive buffer holds
 //	drops N                   adds to every socket's drop count
+//	damaged N                 packets with a wrong checksum have come so far
 //	cut N                     a receive hands over N packets at most, as when an
 //	                          ICMP error for anybody here arrives meanwhile
 //	full D                    the send buffer is full for D
@@ -363,6 +364,9 @@ func (a *args) machine(word string) action {
 	case "cut":
 		v := a.number(rawsock.Batch)
 		set = func(_ *Net, k *kernel) { k.cut = v }
+	case "damaged":
+		v := a.number(1<<32 - 1)
+		set = func(_ *Net, k *kernel) { k.damaged = uint32(v) }
 	case "drops":
 		v := a.number(1<<32 - 1)
 		set = func(n *Net, k *kernel) { n.addDrops(k, uint32(v)) }

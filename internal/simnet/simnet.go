@@ -51,6 +51,7 @@ type kernel struct {
 	denied   [rawsock.UDP + 1]bool
 	buffer   int
 	cut      int
+	damaged  uint32
 	drops    uint32
 	fullTill int64
 	fail     syscall.Errno

@@ -38,11 +38,11 @@ func (s *socket) Close() error {
 }
 
 // Drops is for prober.Socket.
-func (s *socket) Drops() (uint32, error) {
+func (s *socket) Drops() (rawsock.Drops, error) {
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()
 	s.net.advance()
-	return s.drops, nil
+	return rawsock.Drops{Full: s.drops, Damaged: s.net.kernel.damaged}, nil
 }
 
 // Receive is for prober.Socket.

@@ -128,9 +128,18 @@ func TestDrainOfNothing(t *testing.T) {
 }
 
 // panicking is a socket that a defect lies behind.
-type panicking struct{ prober.Socket }
+type panicking struct {
+	prober.Socket
+	open *bool // it was asked once, which is when it was opened
+}
 
-func (panicking) Receive([]rawsock.Message) (int, error) { panic("a defect") }
+func (p panicking) Drops() (rawsock.Drops, error) {
+	if *p.open {
+		panic("a defect")
+	}
+	*p.open = true
+	return p.Socket.Drops()
+}
 
 // TestPanicInALoopIsAnError: the program ends with a line, and not with a stack
 // trace, and the loop of the other family ends too.
@@ -140,7 +149,7 @@ func TestPanicInALoopIsAnError(t *testing.T) {
 		if err != nil || o.IPv6 {
 			return s, err
 		}
-		return panicking{s}, nil
+		return panicking{s, new(bool)}, nil
 	}}}, nowhere{})
 	p.Open()
 	if can := p.Can(false); can.Err != nil {

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rawsock
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Drops is what the kernel has dropped at the door of a socket, modulo 2^32.
+type Drops struct {
+	Full    uint32 // because the receive buffer was full, as far as can be told
+	Damaged uint32 // because its checksum was wrong, with the buffer not full
+}
+
+// Bounds of what the kernel charges a receive buffer, in bytes: for a packet
+// without its data, which a driver may keep in a page, and for a transmit stamp.
+// A piece of a fragmented IPv6 datagram has 1,280 bytes at least.
+const (
+	packetCharge = 4096
+	byteCharge   = 4
+	stampCharge  = 1024
+)
+
+// charge notes what has been taken out of the buffer since Drops looked: an
+// upper bound.
+func (s *Socket) charge(bytes int) { s.taken += bytes }
+
+// Drops tells what was dropped since the socket was opened (SO_MEMINFO). It
+// reads the counter itself: the control message SO_RXQ_OVFL rides only on
+// packets that come later.
+//
+// The kernel counts damaged ICMPv6 packets, whoever they are for, with those
+// that found the buffer full, and whoever sends such a one must not make our
+// losses look like our own fault. The buffer was not full at any time since the
+// last look when all that is in it, and all that was taken out since, is less
+// than it holds.
+func (s *Socket) Drops() (Drops, error) {
+	const rmemAlloc, drops, words = 0, 8, 9
+	var mem [words]uint32
+	n := uint32(unsafe.Sizeof(mem))
+	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&mem)), uintptr(unsafe.Pointer(&n)), 0)
+	if e != 0 {
+		return s.drops, e
+	}
+	more := mem[drops] - s.counted
+	s.counted = mem[drops]
+	if s.opt.IPv6 && s.opt.Kind == Raw && int(mem[rmemAlloc])+s.taken < s.info.Buffer {
+		s.drops.Damaged += more
+	} else {
+		s.drops.Full += more
+	}
+	s.taken = 0
+	return s.drops, nil
+}
