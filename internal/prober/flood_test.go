@@ -73,7 +73,9 @@ func TestFloodHoldsNobody(t *testing.T) {
 				}
 			}
 			cancel()
-			<-done
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 			stats := l.Stats()
 			perTick := float64(s.read.Load()) / float64(stats.Ticks)
 			if most := map[bool]float64{true: 2500, false: 40_100}[stamped]; perTick > most {

@@ -63,7 +63,6 @@ type Loop struct {
 	opt   Options
 	clock stepClock
 	nonce [8]byte
-	sock  Socket
 	info  rawsock.Info
 
 	realTime bool // Options.Clock was not given

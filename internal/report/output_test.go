@@ -94,7 +94,7 @@ func TestOutputGathers(t *testing.T) {
 		if got := s.taken(); len(got) != 0 {
 			t.Errorf("written early: %q", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := s.taken(); len(got) != 1 || len(got[0]) != 10*len(line(0)) {
 			t.Errorf("written 20 ms after the first: %q", got)
