@@ -51,6 +51,9 @@ func (m *Monitor) audit(ctx context.Context) error {
 		}
 		m.tellGaps(before, now)
 		if ctx.Err() != nil {
+			for i := range concerns {
+				m.tell(&concerns[i], now, now) // whatever goes on ends here
+			}
 			return unaccounted(now)
 		}
 		before = now
@@ -65,7 +68,10 @@ type concern struct {
 	// share is the part of all probes, in percent, that it must touch to be told
 	// of; 0: once is enough.
 	share uint64
-	sum   uint64 // since it began; 0: it has not
+	// gap tells that it comes of a time in which the process did not run, too,
+	// which is told by itself.
+	gap bool
+	sum uint64 // since it began; 0: it has not
 }
 
 func concerns() []concern {
@@ -84,6 +90,7 @@ func concerns() []concern {
 			begin: "bursts of pings are left out: this machine is too busy, or --rate too low, for what is configured",
 			end:   "bursts of pings are left out no more; %d were",
 			count: func(a *vantage.Account) uint64 { return a.Pings.Missed },
+			gap:   true,
 		},
 		{
 			// A few are late whenever something else runs here for a while.
@@ -91,17 +98,22 @@ func concerns() []concern {
 			end:   "pings leave as planned again; %d were late",
 			count: func(a *vantage.Account) uint64 { return a.Pings.Late },
 			share: 5,
+			gap:   true,
 		},
 	}
 }
 
+// enough is how often something must have happened of which a share is told.
+const enough = 20
+
 func (m *Monitor) tell(c *concern, before, now [2]vantage.Account) {
-	var d, sent uint64
+	var d, sent, gaps uint64
 	for i := range now {
 		d += c.count(&now[i]) - c.count(&before[i])
 		sent += now[i].Probes.Sent - before[i].Probes.Sent
+		gaps += now[i].Probes.Gaps - before[i].Probes.Gaps
 	}
-	if 100*d <= c.share*sent {
+	if 100*d <= c.share*sent || c.share > 0 && d < enough || c.gap && gaps > 0 {
 		d = 0
 	}
 	switch {

@@ -42,6 +42,7 @@ func (m *Monitor) Pinged(key uint32, p *vitals.Ping, cause syscall.Errno) {
 	m.auditor.measured(now)
 	if p.Unknown > 0 {
 		m.fault(t, faultPing, fmt.Sprintf("pings were spoiled by this host: %v", cause))
+		m.renew(t)
 	} else {
 		m.clear(t, faultPing)
 	}
@@ -68,6 +69,7 @@ func (m *Monitor) Traced(key uint32, path *vitals.Path, changed bool, cause sysc
 	m.auditor.measured(now)
 	if path == nil {
 		m.fault(t, faultTrace, fmt.Sprintf("the trace was spoiled by this host: %v", cause))
+		m.renew(t)
 	} else {
 		m.clear(t, faultTrace)
 	}

@@ -24,6 +24,7 @@ type target struct {
 	watch   *vantage.Watch // nil until the address is known
 	round   *round         // of the Bundled form
 	faults  fault          // those that have been logged and not cleared
+	renewed bool           // it will be seen whether its interface was made anew
 	removed bool
 }
 
@@ -106,11 +107,39 @@ func (m *Monitor) resolved(t *target, u resolve.Update) {
 	}
 }
 
+// renewAfter is when it is seen whether the interface of a target that this host
+// spoils was made anew.
+const renewAfter = time.Second
+
+// renew lets t be measured by an interface that was made anew under its name, as
+// a tunnel that hangs up and dials in again, and has another index now. The
+// caller holds t.mu.
+func (m *Monitor) renew(t *target) {
+	if t.renewed || t.Source == "" && t.addr.Zone() == "" {
+		return
+	}
+	t.renewed = true
+	time.AfterFunc(renewAfter, func() {
+		t.mu.Lock()
+		t.renewed = false
+		w, addr := t.watch, t.addr
+		gone := t.removed || w == nil
+		t.mu.Unlock()
+		if !gone && w.Stale() {
+			m.move(t, addr)
+		}
+	})
+}
+
 // move measures t at another address, under a new key: what is in flight still
 // belongs to the old address, and is finished and printed with it. The route
 // memory starts anew with the new one.
 func (m *Monitor) move(t *target, addr netip.Addr) {
 	t.mu.Lock()
+	if t.watch == nil || t.removed { // it is being moved, or has gone
+		t.mu.Unlock()
+		return
+	}
 	old := &target{Target: t.Target, key: t.key, addr: t.addr, watch: t.watch, round: t.round, removed: true}
 	t.watch, t.round = nil, nil
 	m.table.replace(old)

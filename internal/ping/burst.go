@@ -23,6 +23,10 @@ func (p *Pinger) Due(id uint32, now int64) {
 	}
 }
 
+// lately is for how long a stamp tells that the way to a target stamps packets,
+// in ns: the route may change to an interface that does not.
+const lately = int64(10 * time.Second)
+
 // tooLate is how late a burst may begin. What is later by this and by a period
 // (this process was stopped for a while) is not caught up with: that would be
 // a burst of bursts. The schedule stays.
@@ -93,6 +97,7 @@ func (p *Pinger) send(id uint32, now int64) {
 	probe := prober.Probe{
 		To: t.to, From: plan.From, Iface: plan.Iface, Size: plan.Size,
 		Timeout: plan.Timeout, TOS: plan.TOS, DF: plan.DF, Ref: id,
+		Stamps: t.stamped != 0 && now-t.stamped < lately,
 	}
 	b := t.sending
 	for p.bursts[b].sent < p.bursts[b].count && t.nextPing <= now+prober.Slack {
@@ -132,6 +137,10 @@ func (p *Pinger) Verdict(id, tag uint32, r *prober.Result) {
 		return
 	case prober.Replied:
 		u.sample.Add(r.RTT)
+		p.targets[id].stamped = 0
+		if r.Stamped {
+			p.targets[id].stamped = p.loop.Now()
+		}
 	case prober.Unknown:
 		u.unknown++
 		u.cause = uint16(r.Errno)

@@ -71,6 +71,7 @@ type target struct {
 	to        rawsock.Addr
 	nextBurst int64 // mono ns
 	nextPing  int64
+	stamped   int64 // when it last answered a ping that was stamped as it left, mono ns
 	key       uint32
 	plan      uint32
 	timer     prober.Timer
@@ -209,7 +210,7 @@ func (p *Pinger) Demand() prober.Demand {
 			d.Spacing = spacing
 		}
 		if plan.Period > 0 {
-			d.Rate += float64(n) * float64(plan.Count) / plan.Period.Seconds()
+			d.Rate += float64(n*prober.Cost(plan.Size)) * float64(plan.Count) / plan.Period.Seconds()
 		}
 	}
 	return d

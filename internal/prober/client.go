@@ -26,7 +26,7 @@ type Client interface {
 // Demand is what the loop chooses its tick by.
 type Demand struct {
 	Spacing time.Duration // smallest time between two probes of one target; 0: none
-	Rate    float64       // probes a second
+	Rate    float64       // probes a second, a large one counting for several (Cost)
 }
 
 // Verdict is what became of a probe.
@@ -47,15 +47,18 @@ const (
 // Result is a verdict and what is known with it.
 type Result struct {
 	Verdict Verdict
-	RTT     time.Duration // Replied, Expired, Unreachable, Late
+	RTT     time.Duration // Replied, Expired, Late, and Unreachable by another host
 	From    rawsock.Addr  // who answered
 	Type    uint8         // ICMP type and code of the answer
 	Code    uint8
+	// Stamped tells that the kernel has stamped the probe as it left.
+	Stamped bool
 	// Local tells that an Unreachable was reported by our own host, which
 	// could not resolve the neighbour (RFC 1122, 2.3.2.2): no router said so.
 	Local bool
-	// Errno is why a probe is Unknown: what the kernel refused it with, or
-	// ENOBUFS when our socket was dropping.
+	// Errno is why a probe is Unknown: what the kernel refused it with, ENOBUFS
+	// when our socket was dropping, ENETDOWN when it never left, EADDRNOTAVAIL
+	// when this host had no address for it.
 	Errno syscall.Errno
 }
 
@@ -71,6 +74,9 @@ type Probe struct {
 	TTL     uint8 // 0: the system's default
 	TOS     uint8 // type of service or traffic class octet
 	DF      bool  // Don't Fragment
+	// Stamps tells that what was sent there lately was stamped as it left. One
+	// that goes unanswered without a stamp has then never left, and is Unknown.
+	Stamps bool
 	// Flow, when it is not 0, is the checksum that the ICMP message shall have
 	// whatever its sequence, so that routers that balance by it see one flow;
 	// Size must be 16 at least.

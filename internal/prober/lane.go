@@ -115,7 +115,7 @@ func (l *Loop) sendSome(sock Socket, b *lane, from int) (int, error) {
 	n, err := sock.Send(b.packets[from:b.n])
 	_, after := l.clock.read()
 	l.stats.sent.Add(uint64(n))
-	l.unread = l.unread || n > 0
+	l.fresh = l.fresh && n == 0
 	for i := range n {
 		e := &l.probes.entries[b.ids[from+i]]
 		part := (after - before) * int64(2*i+1) / int64(2*n)

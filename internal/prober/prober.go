@@ -82,11 +82,12 @@ type Loop struct {
 	drained  int64  // when the sockets were last read, mono ns
 	behind   bool   // and not to their end, for want of success
 	drops    uint32 // of all sockets, modulo 2^32
+	queued   uint32 // bytes that were sent and have not left yet
 	flying   int    // probes that are awaited
 	stats    counters
 	mail     mailbox
 	draining bool
-	unread   bool // probes left since the error queue was drained
+	fresh    bool // the error queues were read after the last messages
 	firing   bool // timers are being handed to their clients
 	changed  bool // a client's Demand, since the tick was chosen
 }

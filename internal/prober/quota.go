@@ -7,7 +7,8 @@ import "connmonitor/internal/rawsock"
 // quota bounds the bursts that the loop sends. After a pause of this process a
 // second's probes may be due at once; a burst of more than about 170 makes a
 // Linux responder lose replies (measured), and that would be our loss. It is a
-// bucket of tokens, of which it earns half as many again as the targets ask
+// bucket of tokens, of which a probe costs one or, when it is large, more
+// (Cost), and of which it earns half as many again as the targets ask
 // for: in no 10 ms does it let pass three times their share, where that is more
 // than a burst.
 type quota struct {
@@ -23,6 +24,11 @@ const (
 	leastBurst = 2 * rawsock.Batch
 	leastRate  = 100 * leastBurst
 )
+
+// Cost is what a probe with a payload of so many bytes weighs among others: a
+// responder has room for bytes. One of 56 bytes is 1; where 128 of those may
+// leave at once, it is 64 of 500 bytes and one of 64 KiB.
+func Cost(size int) int { return 1 + size/500 }
 
 // set fits the quota to the probes a second that are asked for, and the time
 // between two rounds of sending in ns.

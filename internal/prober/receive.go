@@ -38,7 +38,7 @@ func (l *Loop) drain() {
 const maxIdle = int64(time.Second)
 
 func (l *Loop) drainStamps() {
-	l.unread = false
+	l.fresh = true
 	for i := range l.out.lanes {
 		if s := l.out.lanes[i].sock; s != nil {
 			l.drainReports(s)
@@ -76,9 +76,7 @@ func (l *Loop) drainSocket(s Socket, ordered bool) bool {
 		if n == 0 {
 			return true
 		}
-		if l.unread {
-			l.drainStamps() // an answer made its client send, and that is answered already
-		}
+		l.fresh = false
 		for i := range n {
 			l.receive(&l.in.messages[i])
 		}
@@ -269,20 +267,32 @@ func (l *Loop) icmpError(m *rawsock.Message, icmp []byte, local bool) {
 	l.answer(id, m.Stamp, r)
 }
 
+// beyondScope is the code "beyond scope of source address" (RFC 4443, 3.1).
+const beyondScope = 2
+
 func (l *Loop) errorResult(from rawsock.Addr, typ, code uint8) Result {
 	expired := wire.TypeTimeExceeded
 	if l.opt.IPv6 {
 		expired = wire.Type6TimeExceeded
 	}
 	r := Result{Verdict: Unreachable, From: from, Type: typ, Code: code}
-	if typ == expired {
+	switch {
+	case typ == expired:
 		r.Verdict = Expired
+	case l.opt.IPv6 && typ == wire.Type6DestinationUnreachable && code == beyondScope:
+		// Our kernel had no global address left to send from.
+		r.Verdict, r.Errno = Unknown, syscall.EADDRNOTAVAIL
 	}
 	return r
 }
 
 // answer gives a probe its verdict by what came back at stamp.
 func (l *Loop) answer(id int32, stamp int64, r Result) {
+	if !l.probes.entries[id].stamped && l.info.Stamps && !l.fresh {
+		// It waited in a queue of this machine, or was sent by a client that was
+		// told of an answer, and its stamp came after the error queue was read.
+		l.drainStamps()
+	}
 	e := &l.probes.entries[id]
 	if e.state == answered {
 		l.stats.duplicates.Add(1)
@@ -292,8 +302,12 @@ func (l *Loop) answer(id int32, stamp int64, r Result) {
 		}
 		return
 	}
+	if r.Local || r.Verdict == Unknown { // it may never have left
+		l.conclude(id, r)
+		return
+	}
 	rtt := l.rtt(e, stamp)
-	r.RTT = time.Duration(rtt)
+	r.RTT, r.Stamped = time.Duration(rtt), e.stamped
 	if rtt > e.timeout && r.Verdict == Replied {
 		r.Verdict = Late
 	}
@@ -353,26 +367,37 @@ func (l *Loop) expire() {
 		}
 		e := &l.probes.entries[id]
 		if e.state == inFlight {
-			r := Result{Verdict: Lost}
-			if e.drops != l.drops || l.behind {
-				r = Result{Verdict: Unknown, Errno: syscall.ENOBUFS}
-			}
-			l.conclude(id, r)
+			l.conclude(id, l.unanswered(e))
 		}
 		l.probes.release(id)
 	}
+}
+
+// unanswered is what became of a probe that nothing was heard of.
+func (l *Loop) unanswered(e *entry) Result {
+	switch {
+	case e.drops != l.drops || l.behind:
+		return Result{Verdict: Unknown, Errno: syscall.ENOBUFS}
+	case e.stamps && !e.stamped && l.queued == 0:
+		// Where packets are stamped as they leave, this one has not, and it
+		// waits no more: so an interface that goes down swallows them.
+		return Result{Verdict: Unknown, Errno: syscall.ENETDOWN}
+	}
+	return Result{Verdict: Lost}
 }
 
 // readDrops is made every tick, before anything expires: a probe is Unknown
 // when it went unanswered while the count rose. It is made in the tick that
 // ends an idle time too, so that what was dropped then spoils no later probe.
 func (l *Loop) readDrops() {
+	l.queued = 0
 	for i := range l.out.lanes {
 		b := &l.out.lanes[i]
-		if !b.receives {
+		if b.sock == nil {
 			continue
 		}
 		n, err := b.sock.Drops()
+		l.queued += n.Queued
 		if err != nil {
 			l.stats.receiveErrors.Add(1)
 			continue

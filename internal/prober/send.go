@@ -52,7 +52,7 @@ func (o *outbox) pending() int {
 // Send puts a probe into the batch that leaves in this tick, or behind those
 // that the pace holds back.
 func (l *Loop) Send(client uint8, p *Probe) {
-	if l.out.held.len() > 0 || l.laneOf(p).full() || l.out.quota.left == 0 || !l.opt.Pace.take() {
+	if l.out.held.len() > 0 || l.laneOf(p).full() || l.out.quota.left <= 0 || !l.opt.Pace.take() {
 		l.stats.held.Add(1)
 		l.out.held.push(heldProbe{client: client, probe: *p})
 		return
@@ -67,7 +67,7 @@ func (l *Loop) Congested() bool {
 	if l.opt.Pace != nil {
 		return l.out.held.len() > max(rawsock.Batch, l.opt.Pace.worth(time.Second/4))
 	}
-	return l.out.held.len() > l.out.quota.perSecond
+	return l.out.held.cost > l.out.quota.perSecond
 }
 
 // put builds the packet into a batch and sends the batch when it is full.
@@ -83,13 +83,13 @@ func (l *Loop) put(client uint8, p *Probe) {
 	}
 	e := &l.probes.entries[id]
 	e.to, e.ref, e.tag, e.client = p.To, p.Ref, p.Tag, client
-	e.size, e.timeout = uint16(p.Size), int64(p.Timeout)
+	e.size, e.timeout, e.stamps = uint16(p.Size), int64(p.Timeout), p.Stamps && l.info.Stamps
 	l.flying++
 	b := l.laneOf(p)
 	l.build(&b.packets[b.n], id, p)
 	b.ids[b.n] = id
 	b.n++
-	l.out.quota.left--
+	l.out.quota.left -= Cost(p.Size)
 	if b.n == rawsock.Batch {
 		l.flushLane(b)
 	}
@@ -201,6 +201,7 @@ type heldProbe struct {
 type ring struct {
 	buf        []heldProbe
 	head, size int
+	cost       int // of all
 }
 
 func (r *ring) len() int { return r.size }
@@ -214,6 +215,7 @@ func (r *ring) push(h heldProbe) {
 	}
 	r.buf[(r.head+r.size)%len(r.buf)] = h
 	r.size++
+	r.cost += Cost(h.probe.Size)
 }
 
 // first is the probe that has waited longest.
@@ -223,5 +225,6 @@ func (r *ring) pop() heldProbe {
 	h := r.buf[r.head]
 	r.head = (r.head + 1) % len(r.buf)
 	r.size--
+	r.cost -= Cost(h.probe.Size)
 	return h
 }

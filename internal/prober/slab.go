@@ -32,6 +32,7 @@ type entry struct {
 	state    state
 	stamped  bool // sent is the kernel's
 	replied  bool // what answered was the echo reply
+	stamps   bool // Probe.Stamps
 }
 
 type state uint8

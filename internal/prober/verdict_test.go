@@ -49,7 +49,7 @@ func TestVerdicts(t *testing.T) {
 		if r := b.want(1, probe("10.0.0.6"), prober.Unknown, 0)[0]; r.Errno != syscall.EPERM {
 			t.Errorf("refused: %+v", r)
 		}
-		if r := b.want(1, probe("10.0.0.7"), prober.Unreachable, 5*time.Millisecond)[0]; !r.Local {
+		if r := b.want(1, probe("10.0.0.7"), prober.Unreachable, 0)[0]; !r.Local {
 			t.Errorf("no neighbour: %+v", r)
 		}
 		p := probe("10.0.0.1")
@@ -196,4 +196,48 @@ func TestShortPayloads(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestNeverLeft: where probes are stamped as they leave, one that was not, and is
+// not answered, has not left: it is no loss of the network.
+func TestNeverLeft(t *testing.T) {
+	const scenario = "host 10.0.0.1 rtt 20ms\nhost 10.0.0.2 dead"
+	inLab(t, prober.Options{}, scenario, func(b *lab) {
+		p := probe("10.0.0.2")
+		p.Stamps = true
+		b.want(3, p, prober.Lost, 0) // they have left
+		if r := b.want(3, probe("10.0.0.1"), prober.Replied, 20*time.Millisecond)[0]; !r.Stamped {
+			t.Errorf("%+v", r)
+		}
+		b.apply("unstamped tx")
+		if r := b.want(3, p, prober.Unknown, 0)[0]; r.Errno != syscall.ENETDOWN {
+			t.Errorf("%+v", r)
+		}
+		b.want(3, probe("10.0.0.2"), prober.Lost, 0) // nothing says that they should be stamped
+		p.To = probe("10.0.0.1").To
+		if r := b.want(3, p, prober.Replied, -1)[0]; r.Stamped {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestBeyondScope: a router that says so has seen a source address that is not
+// of global scope: this host has lost its own.
+func TestBeyondScope(t *testing.T) {
+	const scenario = `
+router s1 2001:db8:1::1 unreachable 2
+host 2001:db8::1 rtt 20ms
+path 2001:db8::1 s1@7ms
+router r1 10.1.0.1 unreachable 2
+host 10.0.0.1 rtt 20ms
+path 10.0.0.1 r1@7ms
+`
+	inLab(t, prober.Options{IPv6: true}, scenario, func(b *lab) {
+		if r := b.want(3, probe("2001:db8::1"), prober.Unknown, 0)[0]; r.Errno != syscall.EADDRNOTAVAIL {
+			t.Errorf("%+v", r)
+		}
+	})
+	inLab(t, prober.Options{}, scenario, func(b *lab) { // "protocol unreachable" there
+		b.want(3, probe("10.0.0.1"), prober.Unreachable, 7*time.Millisecond)
+	})
 }

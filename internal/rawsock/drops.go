@@ -12,6 +12,9 @@ import (
 type Drops struct {
 	Full    uint32 // because the receive buffer was full, as far as can be told
 	Damaged uint32 // because its checksum was wrong, with the buffer not full
+	// Queued is no drop: the bytes, as the kernel accounts them, that were sent
+	// and wait to leave, in a queue of a device or for a neighbour's address.
+	Queued uint32
 }
 
 // Bounds of what the kernel charges a receive buffer, in bytes: for a packet
@@ -37,7 +40,7 @@ func (s *Socket) charge(bytes int) { s.taken += bytes }
 // last look when all that is in it, and all that was taken out since, is less
 // than it holds.
 func (s *Socket) Drops() (Drops, error) {
-	const rmemAlloc, drops, words = 0, 8, 9
+	const rmemAlloc, wmemAlloc, drops, words = 0, 2, 8, 9
 	var mem [words]uint32
 	n := uint32(unsafe.Sizeof(mem))
 	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
@@ -52,6 +55,6 @@ func (s *Socket) Drops() (Drops, error) {
 	} else {
 		s.drops.Full += more
 	}
-	s.taken = 0
+	s.taken, s.drops.Queued = 0, mem[wmemAlloc]
 	return s.drops, nil
 }

@@ -25,6 +25,8 @@ type Watch struct {
 	addr   netip.Addr
 	key    uint32
 
+	zone           uint32 // index of the interface in the address, 0 without one
+	iface          int32  // and of that which is the source
 	pinged, traced bool
 	ping, trace    uint32 // the loop's own
 
@@ -47,6 +49,7 @@ func (p *Point) Add(key uint32, t *vitals.Target, addr netip.Addr, start time.Ti
 	if err != nil {
 		return nil, err
 	}
+	w.zone, w.iface = to.Zone, iface
 	can := p.Can(IsIPv6(addr))
 	w.pinged, w.traced = t.Ping && can.Ping, t.Trace && can.Trace
 	if kind := can.Info.Kind; kind == rawsock.Datagram && IsIPv6(addr) && !from.IsZero() && (w.pinged || w.traced) {
@@ -75,6 +78,18 @@ func (p *Point) Add(key uint32, t *vitals.Target, addr netip.Addr, start time.Ti
 		w.scanAt(start)
 	}
 	return w, nil
+}
+
+// Stale reports whether an interface that the target names, as its source or in
+// its address, is another by now: it was made anew. The target is to be removed
+// and added again then.
+func (w *Watch) Stale() bool {
+	to, err := rawsock.AddrFrom(w.addr)
+	if err != nil {
+		return false // there is none at the moment
+	}
+	_, iface, err := source(w.target.Source, IsIPv6(w.addr))
+	return err == nil && (to.Zone != w.zone || iface != w.iface)
 }
 
 // Measures tells how many statistics a round of the target has: those that are
