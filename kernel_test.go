@@ -19,6 +19,7 @@ import (
 // for them; each other one has a single narrow reason.
 var kernel = map[string]string{
 	"rawsock": "the sockets of all probes",
+	"alarm":   "the timer that the loops sleep by",
 	"service": "SO_BINDTODEVICE and late binding, for the source of a scan's connections",
 	"report":  "poll, so that a reader that is stuck holds nobody up",
 	netlab:    "namespaces, links and TUN devices of the tests",

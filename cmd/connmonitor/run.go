@@ -83,7 +83,7 @@ func open(c *command, p process) (*session, error) {
 		}
 		errors, colour = f, false
 	}
-	s.errors = report.NewOutput(errors, nil, report.Options{Name: "standard error", Limit: 1 << 20, Drain: time.Second})
+	s.errors = report.NewOutput(errors, nil, report.Options{Name: "standard error", Limit: 1 << 20, Drain: time.Second, RealTime: true})
 	s.log = report.NewLog(s.errors, colour)
 	var records io.Writer = p.stdout
 	if c.log != "" {
@@ -98,7 +98,7 @@ func open(c *command, p process) (*session, error) {
 		name = c.log
 	}
 	if !c.quiet {
-		s.output = report.NewOutput(records, s.log, report.Options{Name: name})
+		s.output = report.NewOutput(records, s.log, report.Options{Name: name, RealTime: true})
 	}
 	s.runErrors()
 	return s, nil

@@ -120,7 +120,7 @@ func (l *Loop) sendSome(sock Socket, b *lane, from int) (int, error) {
 		e := &l.probes.entries[b.ids[from+i]]
 		part := (after - before) * int64(2*i+1) / int64(2*n)
 		e.sentMono, e.sent, e.epoch = before, wall+part, l.clock.epoch
-		e.drops = l.drops
+		e.drops, e.state = l.drops, inFlight
 		l.probes.wheel.set(b.ids[from+i], (after+e.timeout)/millisecond+1)
 	}
 	return n, err

@@ -26,6 +26,7 @@ import (
 	"sync"
 	"time"
 
+	"connmonitor/internal/alarm"
 	"connmonitor/internal/rawsock"
 )
 
@@ -166,7 +167,10 @@ func (l *Loop) Attach(c Client) uint8 {
 // under way any more. It closes the sockets. Each tick that something was
 // handed over by Do runs it first.
 func (l *Loop) Run(ctx context.Context) error {
-	l.mail.alarm = newAlarm(l.realTime)
+	l.mail.alarm = alarm.NewGo()
+	if l.realTime {
+		l.mail.alarm = alarm.New()
+	}
 	defer l.close()
 	stop := context.AfterFunc(ctx, func() { l.Do(func() {}) })
 	defer stop()
@@ -258,7 +262,7 @@ type mailbox struct {
 	fns    []func()
 	asleep bool
 	closed bool
-	alarm  alarm
+	alarm  *alarm.Alarm
 }
 
 // Do runs f on the loop's goroutine, soon. It may be called from any goroutine;

@@ -303,7 +303,7 @@ func (l *Loop) answer(id int32, stamp int64, r Result) {
 		return
 	}
 	if r.Local || r.Verdict == Unknown { // it may never have left
-		l.conclude(id, r)
+		l.settle(id, r)
 		return
 	}
 	rtt := l.rtt(e, stamp)
@@ -311,6 +311,12 @@ func (l *Loop) answer(id int32, stamp int64, r Result) {
 	if rtt > e.timeout && r.Verdict == Replied {
 		r.Verdict = Late
 	}
+	l.settle(id, r)
+}
+
+// settle concludes a probe that was answered, whose entry is kept for a while.
+func (l *Loop) settle(id int32, r Result) {
+	l.probes.keep(id, l.now)
 	l.conclude(id, r)
 }
 
@@ -344,8 +350,7 @@ func (l *Loop) rtt(e *entry, stamp int64) int64 {
 	return max(0, most)
 }
 
-// conclude hands the one verdict of a probe to its client. The entry stays,
-// as answered, until its deadline.
+// conclude hands the one verdict of a probe to its client.
 func (l *Loop) conclude(id int32, r Result) {
 	e := &l.probes.entries[id]
 	client, ref, tag := e.client, e.ref, e.tag
@@ -360,15 +365,13 @@ func (l *Loop) conclude(id int32, r Result) {
 // this process was stopped for a while. Of what is still awaited, the network
 // has lost it, unless our own sockets were dropping or could not be read.
 func (l *Loop) expire() {
+	l.probes.forget(l.now)
 	for {
 		id := l.probes.wheel.pop(l.now / millisecond)
 		if id == none {
 			return
 		}
-		e := &l.probes.entries[id]
-		if e.state == inFlight {
-			l.conclude(id, l.unanswered(e))
-		}
+		l.conclude(id, l.unanswered(&l.probes.entries[id]))
 		l.probes.release(id)
 	}
 }

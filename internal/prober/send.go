@@ -16,7 +16,8 @@ import (
 // the pace or a full send buffer holds back, and those that the kernel refused.
 type outbox struct {
 	lanes   [laneCount]lane
-	held    ring
+	held    ring[heldProbe]
+	weight  int // of held
 	quota   quota
 	refused []refusal
 	filler  [257]uint32 // filler[n]: checksum of the first n bytes of a period of filler
@@ -55,6 +56,7 @@ func (l *Loop) Send(client uint8, p *Probe) {
 	if l.out.held.len() > 0 || l.laneOf(p).full() || l.out.quota.left <= 0 || !l.opt.Pace.take() {
 		l.stats.held.Add(1)
 		l.out.held.push(heldProbe{client: client, probe: *p})
+		l.out.weight += Cost(p.Size)
 		return
 	}
 	l.put(client, p)
@@ -67,7 +69,7 @@ func (l *Loop) Congested() bool {
 	if l.opt.Pace != nil {
 		return l.out.held.len() > max(rawsock.Batch, l.opt.Pace.worth(time.Second/4))
 	}
-	return l.out.held.cost > l.out.quota.perSecond
+	return l.out.weight > l.out.quota.perSecond
 }
 
 // put builds the packet into a batch and sends the batch when it is full.
@@ -162,8 +164,9 @@ func (o *outbox) fillerSum(n int) uint32 {
 // flush sends what is due: first what was held back, as far as the pace
 // allows, then what is left in the batches.
 func (l *Loop) flush() {
-	for l.out.held.len() > 0 && !l.laneOf(l.out.held.first()).full() && l.out.quota.left > 0 && l.opt.Pace.take() {
+	for l.out.held.len() > 0 && !l.laneOf(&l.out.held.first().probe).full() && l.out.quota.left > 0 && l.opt.Pace.take() {
 		h := l.out.held.pop()
+		l.out.weight -= Cost(h.probe.Size)
 		l.put(h.client, &h.probe)
 	}
 	for i := range l.out.lanes {
@@ -195,36 +198,4 @@ func errnoOf(err error) syscall.Errno {
 type heldProbe struct {
 	probe  Probe
 	client uint8
-}
-
-// ring is a queue that grows and does not shrink.
-type ring struct {
-	buf        []heldProbe
-	head, size int
-	cost       int // of all
-}
-
-func (r *ring) len() int { return r.size }
-
-func (r *ring) push(h heldProbe) {
-	if r.size == len(r.buf) {
-		bigger := make([]heldProbe, max(64, 2*len(r.buf)))
-		n := copy(bigger, r.buf[r.head:])
-		copy(bigger[n:], r.buf[:r.head])
-		r.buf, r.head = bigger, 0
-	}
-	r.buf[(r.head+r.size)%len(r.buf)] = h
-	r.size++
-	r.cost += Cost(h.probe.Size)
-}
-
-// first is the probe that has waited longest.
-func (r *ring) first() *Probe { return &r.buf[r.head].probe }
-
-func (r *ring) pop() heldProbe {
-	h := r.buf[r.head]
-	r.head = (r.head + 1) % len(r.buf)
-	r.size--
-	r.cost -= Cost(h.probe.Size)
-	return h
 }

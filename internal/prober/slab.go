@@ -2,16 +2,22 @@
 
 package prober
 
-import "connmonitor/internal/rawsock"
+import (
+	"time"
 
-// slab holds the probes that are in flight, and those answered ones whose
-// time-out is not over yet, by which a duplicate is told from a stray. An entry
+	"connmonitor/internal/rawsock"
+)
+
+// slab holds the probes that are in flight, and for a while those that were
+// answered, by which a duplicate is told from a stray: no longer than duplicates
+// take, for what is kept is read again from memory that is slow. An entry
 // is found by its index, which comes back in the payload of an echo reply, or
 // by sequence and destination, which come back in a quoted datagram too.
 type slab struct {
 	wheel   *wheel // by deadline
 	entries []entry
 	free    []int32
+	kept    ring[keptEntry]
 	bySeq   [1 << 16]int32 // heads of the chains of equal sequence
 	seq     uint16         // of the last probe
 }
@@ -35,12 +41,35 @@ type entry struct {
 	stamps   bool // Probe.Stamps
 }
 
+// keptEntry is an answered one.
+type keptEntry struct {
+	until int64 // mono ns
+	id    int32
+}
+
+// keepAnswered is how long an answered entry is kept, in ns.
+const keepAnswered = int64(100 * time.Millisecond)
+
+// keep holds an entry that is answered for a while.
+func (s *slab) keep(id int32, now int64) {
+	s.wheel.stop(id)
+	s.kept.push(keptEntry{now + keepAnswered, id})
+}
+
+// forget releases those that have been kept for long enough.
+func (s *slab) forget(now int64) {
+	for s.kept.len() > 0 && s.kept.first().until <= now {
+		s.release(s.kept.pop().id)
+	}
+}
+
 type state uint8
 
 const (
 	unused   state = iota
+	unsent         // in a batch; nothing can be its answer yet
 	inFlight       // awaited
-	answered       // has its verdict, is kept until its deadline
+	answered       // has its verdict, is kept for a while
 )
 
 // maxProbes is how many entries a transmit stamp's number can tell apart: 24
@@ -70,7 +99,7 @@ func (s *slab) take() int32 {
 	}
 	s.seq++
 	e := &s.entries[id]
-	*e = entry{seq: s.seq, gen: e.gen + 1, next: s.bySeq[s.seq], state: inFlight}
+	*e = entry{seq: s.seq, gen: e.gen + 1, next: s.bySeq[s.seq], state: unsent}
 	s.bySeq[s.seq] = id
 	return id
 }
@@ -92,7 +121,7 @@ func (s *slab) release(id int32) {
 // such in flight or answered.
 func (s *slab) find(seq uint16, to rawsock.Addr) int32 {
 	for id := s.bySeq[seq]; id != none; id = s.entries[id].next {
-		if s.entries[id].to.Same(to) {
+		if s.entries[id].state > unsent && s.entries[id].to.Same(to) {
 			return id
 		}
 	}
@@ -104,7 +133,7 @@ func (s *slab) at(index uint32, gen uint16) int32 {
 	if int64(index) >= int64(len(s.entries)) {
 		return none
 	}
-	if e := &s.entries[index]; e.state == unused || e.gen != gen {
+	if e := &s.entries[index]; e.state <= unsent || e.gen != gen {
 		return none
 	}
 	return int32(index)
@@ -122,7 +151,7 @@ func (s *slab) byStampID(n uint32) int32 {
 	if int64(id) >= int64(len(s.entries)) {
 		return none
 	}
-	if e := &s.entries[id]; e.state == unused || uint8(e.gen) != uint8(n>>24) {
+	if e := &s.entries[id]; e.state <= unsent || uint8(e.gen) != uint8(n>>24) {
 		return none
 	}
 	return int32(id)

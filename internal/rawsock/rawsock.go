@@ -8,9 +8,8 @@
 // It moves bytes and says what the kernel said of them; it neither parses nor
 // matches (wire, prober). Three kinds of socket carry the same measurements
 // with falling privilege: raw(7), ICMP datagram sockets (net.ipv4.ping_group_range,
-// see icmp(7)) and UDP with IP_RECVERR. No call on a socket blocks: each is made
-// on a non-blocking descriptor by the one goroutine that owns it. What that
-// sleeps by is here too (Alarm).
+// see icmp(7)) and UDP with IP_RECVERR. Nothing here blocks: every call is made
+// on a non-blocking descriptor by the one goroutine that owns the socket.
 package rawsock
 
 import (

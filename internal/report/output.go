@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"connmonitor/internal/alarm"
 )
 
 // ErrClosed says that nobody will read the output any more.
@@ -24,6 +26,9 @@ type Options struct {
 	// Drain is how long Run may go on after the end of its context to write what
 	// waits; 15 s when 0.
 	Drain time.Duration
+	// RealTime has Run sleep by the kernel's timers, which cost less and which
+	// testing/synctest does not know.
+	RealTime bool
 }
 
 // Output carries whole records to a file, a pipe, a terminal or a socket. What
@@ -53,9 +58,9 @@ type Output struct {
 
 	queue   queue
 	queued  chan struct{} // something was appended
-	full    chan struct{} // so much was appended that a batch is full
 	wrote   time.Time     // when the last batch was taken; the writer's own
-	timer   *time.Timer   // the writer's own
+	alarm   atomic.Pointer[alarm.Alarm]
+	real    bool          // Options.RealTime
 	spell   chan struct{} // dropping has begun or ended
 	ending  chan struct{} // closed when what waits is to be written, and no more
 	failing bool          // the last write failed; the writer's own
@@ -72,7 +77,7 @@ func NewOutput(w io.Writer, log *Log, opts Options) *Output {
 		drain:  opts.Drain,
 		queue:  queue{limit: opts.Limit, batch: batchSize},
 		queued: make(chan struct{}, 1),
-		full:   make(chan struct{}, 1),
+		real:   opts.RealTime,
 		spell:  make(chan struct{}, 1),
 		ending: make(chan struct{}),
 	}
@@ -102,8 +107,8 @@ func (o *Output) Append(record []byte) {
 	if began {
 		wake(o.spell)
 	}
-	if full {
-		wake(o.full)
+	if a := o.alarm.Load(); full && a != nil {
+		a.Set(0)
 	}
 	wake(o.queued)
 }
@@ -141,8 +146,12 @@ func (o *Output) Waiting() int {
 // ErrClosed. It may be called once.
 func (o *Output) Run(ctx context.Context) error {
 	written := make(chan error, 1)
-	o.timer = time.NewTimer(gather)
-	defer o.timer.Stop()
+	bell := alarm.NewGo()
+	if o.real {
+		bell = alarm.New()
+	}
+	o.alarm.Store(bell)
+	defer bell.Close() //nolint:errcheck // nothing can be lost
 	go func() { written <- o.writeAll() }()
 
 	end := ctx.Done()
@@ -154,6 +163,7 @@ func (o *Output) Run(ctx context.Context) error {
 		case <-end:
 			end = nil
 			close(o.ending)
+			bell.Set(0)
 			timer := time.NewTimer(o.drainTime())
 			defer timer.Stop()
 			late = timer.C

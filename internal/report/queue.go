@@ -82,7 +82,7 @@ type queue struct {
 }
 
 // push appends a copy of the record, and reports whether dropping has begun, and
-// whether there is no sense in gathering more.
+// whether by it there is no sense any more in gathering.
 func (q *queue) push(record []byte) (began, full bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -96,12 +96,13 @@ func (q *queue) push(record []byte) (began, full bool) {
 	for q.size+len(record) > q.limit && q.head != nil {
 		began = q.dropOldest() || began
 	}
+	before := q.enough()
 	if q.tail == nil || len(q.tail.buf)+len(record) > q.batch {
 		q.grow()
 	}
 	q.tail.add(record)
 	q.size += len(record)
-	return began, q.enough()
+	return began, !before && q.enough()
 }
 
 // empty reports whether nothing waits.

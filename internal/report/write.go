@@ -61,15 +61,13 @@ func (o *Output) take() *batch {
 }
 
 // gather waits until there is a full batch, or it is time for a part of one.
+// Who fills a batch, or ends the Output, just before the alarm is set is heard
+// when it rings.
 func (o *Output) gather() {
-	for d := gather - time.Since(o.wrote); d > 0 && !o.queue.full(); d = gather - time.Since(o.wrote) {
-		o.timer.Reset(d)
-		select {
-		case <-o.full:
-		case <-o.timer.C:
-		case <-o.ending:
-			return
-		}
+	if d := gather - time.Since(o.wrote); d > 0 && !o.queue.full() && !o.isEnding() {
+		a := o.alarm.Load()
+		a.Set(d)
+		a.Wait()
 	}
 }
 
