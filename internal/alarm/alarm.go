@@ -32,18 +32,19 @@ type Alarm struct {
 	asked  bool                  // rung was called since Wait began; the waiter's own
 }
 
-// New makes an alarm of the kernel's that is not set; where that is not possible
-// (no descriptor is left) one of Go's.
-func New() *Alarm {
-	a, err := newKernel()
-	if err != nil {
-		return NewGo()
+// New makes an alarm that is not set: one of the kernel's, or where that is not
+// possible (no descriptor is left), or not wanted because testing/synctest does
+// not know it, one of Go's.
+func New(kernel bool) *Alarm {
+	if kernel {
+		if a, err := newKernel(); err == nil {
+			return a
+		}
 	}
-	return a
+	return newGo()
 }
 
-// NewGo makes one of Go's, which testing/synctest knows.
-func NewGo() *Alarm {
+func newGo() *Alarm {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
 	return &Alarm{timer: t}

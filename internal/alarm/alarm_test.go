@@ -15,7 +15,7 @@ func both(t *testing.T, test func(t *testing.T, a *Alarm)) {
 	t.Helper()
 	for name, open := range map[string]func() (*Alarm, error){
 		"kernel": newKernel,
-		"Go":     func() (*Alarm, error) { return NewGo(), nil },
+		"Go":     func() (*Alarm, error) { return newGo(), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := open()
@@ -30,7 +30,7 @@ func both(t *testing.T, test func(t *testing.T, a *Alarm)) {
 
 // TestKernelsIsPreferred where there is one.
 func TestKernelsIsPreferred(t *testing.T) {
-	a := New()
+	a := New(true)
 	defer func() { _ = a.Close() }()
 	if a.timer != nil {
 		t.Error("an alarm of Go's")

@@ -107,10 +107,6 @@ func (m *Monitor) resolved(t *target, u resolve.Update) {
 	}
 }
 
-// renewAfter is when it is seen whether the interface of a target that this host
-// spoils was made anew.
-const renewAfter = time.Second
-
 // renew lets t be measured by an interface that was made anew under its name, as
 // a tunnel that hangs up and dials in again, and has another index now. The
 // caller holds t.mu.
@@ -119,7 +115,8 @@ func (m *Monitor) renew(t *target) {
 		return
 	}
 	t.renewed = true
-	time.AfterFunc(renewAfter, func() {
+	// Not sooner: thousands may leave by it, and each look costs a dump.
+	time.AfterFunc(retrySetup, func() {
 		t.mu.Lock()
 		t.renewed = false
 		w, addr := t.watch, t.addr

@@ -167,10 +167,7 @@ func (l *Loop) Attach(c Client) uint8 {
 // under way any more. It closes the sockets. Each tick that something was
 // handed over by Do runs it first.
 func (l *Loop) Run(ctx context.Context) error {
-	l.mail.alarm = alarm.NewGo()
-	if l.realTime {
-		l.mail.alarm = alarm.New()
-	}
+	l.mail.alarm = alarm.New(l.realTime)
 	defer l.close()
 	stop := context.AfterFunc(ctx, func() { l.Do(func() {}) })
 	defer stop()

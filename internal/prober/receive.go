@@ -405,6 +405,9 @@ func (l *Loop) readDrops() {
 			l.stats.receiveErrors.Add(1)
 			continue
 		}
+		if !b.receives {
+			continue // nothing is dropped there that the main socket does not count
+		}
 		full := n.Full - b.dropped.Full // modulo 2^32, as the kernel counts
 		l.drops += full
 		l.stats.drops.Add(uint64(full))

@@ -146,10 +146,7 @@ func (o *Output) Waiting() int {
 // ErrClosed. It may be called once.
 func (o *Output) Run(ctx context.Context) error {
 	written := make(chan error, 1)
-	bell := alarm.NewGo()
-	if o.real {
-		bell = alarm.New()
-	}
+	bell := alarm.New(o.real)
 	o.alarm.Store(bell)
 	defer bell.Close() //nolint:errcheck // nothing can be lost
 	go func() { written <- o.writeAll() }()

@@ -49,8 +49,10 @@ func (o *Output) take() *batch {
 	for {
 		if !o.queue.empty() {
 			o.gather()
-			o.wrote = time.Now()
-			return o.queue.pop()
+			if b := o.queue.pop(); b != nil {
+				o.wrote = time.Now()
+				return b
+			}
 		}
 		select {
 		case <-o.queued:
