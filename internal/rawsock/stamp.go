@@ -26,6 +26,9 @@ const stampFlags = unix.SOF_TIMESTAMPING_RX_SOFTWARE | unix.SOF_TIMESTAMPING_TX_
 func (s *Socket) setStamps() {
 	err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags|unix.SOF_TIMESTAMPING_OPT_ID)
 	s.info.Stamps = err == nil
+	if s.info.Stamps {
+		awaitStamps()
+	}
 	s.ids = s.info.Stamps && kernelAtLeast(6, 13)
 	if !s.ids {
 		s.ring = make([]uint32, stampRing)
