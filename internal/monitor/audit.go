@@ -25,7 +25,8 @@ type auditor struct {
 // measured is told that something was measured at now.
 func (a *auditor) measured(now time.Time) {
 	last := a.last.Load()
-	if now.UnixNano()-last < int64(auditEvery) || !a.last.CompareAndSwap(last, now.UnixNano()) {
+	since := now.UnixNano() - last // below 0: the clock was set back
+	if since >= 0 && since < int64(auditEvery) || !a.last.CompareAndSwap(last, now.UnixNano()) {
 		return
 	}
 	select {

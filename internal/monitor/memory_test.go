@@ -29,7 +29,7 @@ func TestMemoryOfATarget(t *testing.T) {
 		} else {
 			t.Logf("%d bytes for each target", each)
 		}
-		if n := len(l.monitor.table.targets); n != targets {
+		if n := l.monitor.table.keys; n != targets {
 			t.Errorf("%d targets", n)
 		}
 		runtime.KeepAlive(text)

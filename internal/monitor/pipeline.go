@@ -38,8 +38,7 @@ func (m *Monitor) Pinged(key uint32, p *vitals.Ping, cause syscall.Errno) {
 		return
 	}
 	defer t.mu.Unlock()
-	now := time.Now()
-	m.auditor.measured(now)
+	m.auditor.measured(p.Ended)
 	if p.Unknown > 0 {
 		m.fault(t, faultPing, fmt.Sprintf("pings were spoiled by this host: %v", cause))
 		m.renew(t)
@@ -54,7 +53,7 @@ func (m *Monitor) Pinged(key uint32, p *vitals.Ping, cause syscall.Errno) {
 		return
 	}
 	if p.Known() > 0 {
-		m.emitter.emit(&vitals.Record{Target: &t.Target, Addr: t.addr, Time: now, Ping: p})
+		m.emitter.emit(&vitals.Record{Target: &t.Target, Addr: t.addr, Time: p.Ended, Ping: p})
 	}
 }
 

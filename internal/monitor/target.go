@@ -151,7 +151,7 @@ func (m *Monitor) move(t *target, addr netip.Addr) {
 func (b *table) replace(t *target) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.targets[t.key] = t
+	b.slot(t.key).Store(t)
 }
 
 // remove takes a target away; what is in flight is finished and printed.

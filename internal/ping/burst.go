@@ -24,8 +24,11 @@ func (p *Pinger) Due(id uint32, now int64) {
 }
 
 // lately is for how long a stamp tells that the way to a target stamps packets,
-// in ns: the route may change to an interface that does not.
-const lately = int64(10 * time.Second)
+// in s: the route may change to an interface that does not.
+const lately = 10
+
+// seconds rounds a monotonic time up to what target.stamped counts, 1 at least.
+func seconds(mono int64) int32 { return int32(mono/int64(time.Second)) + 1 }
 
 // tooLate is how late a burst may begin. What is later by this and by a period
 // (this process was stopped for a while) is not caught up with: that would be
@@ -97,7 +100,7 @@ func (p *Pinger) send(id uint32, now int64) {
 	probe := prober.Probe{
 		To: t.to, From: plan.From, Iface: plan.Iface, Size: plan.Size,
 		Timeout: plan.Timeout, TOS: plan.TOS, DF: plan.DF, Ref: id,
-		Stamps: t.stamped != 0 && now-t.stamped < lately,
+		Stamps: t.stamped != 0 && seconds(now)-t.stamped < lately,
 	}
 	b := t.sending
 	for p.bursts[b].sent < p.bursts[b].count && t.nextPing <= now+prober.Slack {
@@ -139,7 +142,7 @@ func (p *Pinger) Verdict(id, tag uint32, r *prober.Result) {
 		u.sample.Add(r.RTT)
 		p.targets[id].stamped = 0
 		if r.Stamped {
-			p.targets[id].stamped = p.loop.Now()
+			p.targets[id].stamped = seconds(p.loop.Now())
 		}
 	case prober.Unknown:
 		u.unknown++
@@ -171,7 +174,7 @@ func (p *Pinger) complete(b int32) {
 	}
 	p.result = vitals.Ping{
 		Sent: int(u.count), Unknown: int(u.unknown), Unreachable: int(u.unreachable),
-		Late: int(u.late), Duplicate: int(u.duplicate),
+		Late: int(u.late), Duplicate: int(u.duplicate), Ended: p.loop.Wall(),
 	}
 	u.sample.Fill(&p.result)
 	id, key, cause := u.target, t.key, syscall.Errno(u.cause)

@@ -66,12 +66,13 @@ type Pinger struct {
 }
 
 // target is one pinged address. The time of its next ping is in nextPing while
-// a burst is being sent, else in nextBurst.
+// a burst is being sent, else in nextBurst. Its 64 bytes are one line of the
+// processor's caches: that of a large monitor is cold each time.
 type target struct {
-	to        rawsock.Addr
 	nextBurst int64 // mono ns
 	nextPing  int64
-	stamped   int64 // when it last answered a ping that was stamped as it left, mono ns
+	to        rawsock.Addr
+	stamped   int32 // when it last answered a ping that was stamped as it left, mono s; 0: it did not
 	key       uint32
 	plan      uint32
 	timer     prober.Timer

@@ -65,3 +65,6 @@ func (l *Loop) At(t time.Time) int64 {
 
 // Now is the monotonic time of this tick in ns.
 func (l *Loop) Now() int64 { return l.now }
+
+// Wall is the wall clock's time of this tick.
+func (l *Loop) Wall() time.Time { return time.Unix(0, l.wall) }

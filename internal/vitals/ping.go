@@ -20,6 +20,9 @@ type Ping struct {
 	// milliseconds; each is -1 when nothing was received, and Std is 0 for one
 	// reply.
 	Min, Mean, Max, Std float64
+
+	// Ended is when the fate of the last probe was known, by the wall clock.
+	Ended time.Time
 }
 
 // Known is the number of probes whose fate says something about the network.
