@@ -34,8 +34,7 @@ func (l *Loop) unanswered(e *entry) Result {
 }
 
 // readDrops is made every tick, before anything expires: a probe is Unknown
-// when it went unanswered while the count rose. It is made in the tick that
-// ends an idle time too, so that what was dropped then spoils no later probe.
+// when it went unanswered while the count rose.
 func (l *Loop) readDrops() {
 	l.queued = 0
 	for i := range l.out.lanes {

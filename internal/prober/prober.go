@@ -200,8 +200,12 @@ func (l *Loop) step() time.Duration {
 		l.stats.stopped.Add(uint64(gap))
 	}
 	l.out.quota.refill(l.now)
-	l.drain()
-	l.expire()
+	switch {
+	case l.now-l.last > l.tick: // what has piled up must not be joined by more
+		l.collect()
+	case l.flying == 0: // what was dropped until now spoils no later probe
+		l.readDrops()
+	}
 	if l.mail.deliver() > 0 { // which may have taken a while, as at a start of many targets
 		_, l.now = l.clock.read()
 		l.out.quota.refill(l.now)
@@ -210,8 +214,20 @@ func (l *Loop) step() time.Duration {
 	l.due()
 	l.flush()
 	l.refuse()
+	l.collect()
 	l.stats.inFlight.Store(uint64(l.flying))
 	return l.sleep()
+}
+
+// collect takes what has come, gives up what is due, and sends what the clients
+// want in return. It is done after sending, when the transmit stamps, and often
+// the first replies, are still in the processor's caches.
+func (l *Loop) collect() {
+	l.wall, l.now = l.clock.sample()
+	l.drain()
+	l.expire()
+	l.flush()
+	l.refuse()
 }
 
 func (l *Loop) finished() bool {
