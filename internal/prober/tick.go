@@ -2,11 +2,7 @@
 
 package prober
 
-import (
-	"time"
-
-	"connmonitor/internal/rawsock"
-)
+import "time"
 
 const (
 	millisecond = int64(time.Millisecond)
@@ -23,10 +19,14 @@ const stoppedFor = int64(time.Second)
 // counts whole milliseconds. A client takes for due what is due within it.
 const Slack = millisecond
 
+// tickWorth is how many probes a tick may hold: two batches, but for some room
+// for a tick that is a little late, since the quota lets no more through.
+const tickWorth = leastBurst - 8
+
 // retune chooses the tick: the smallest of 20 ms, half the smallest spacing in
-// use, 64 probes' worth, and half the granted buffer's worth, for transmit
-// stamps and replies share the receive buffer. An empty tick costs about 27 us
-// here, so at a low rate the tick is the cost, not the packets.
+// use, tickWorth, and half the granted buffer's worth, for transmit stamps and
+// replies share the receive buffer. An empty tick costs about 27 us here, so at a
+// low rate the tick is the cost, not the packets.
 func (l *Loop) retune() {
 	tick, rate := maxTick, 0.0
 	for _, c := range l.clients {
@@ -37,7 +37,7 @@ func (l *Loop) retune() {
 		rate += d.Rate
 	}
 	if rate > 0 {
-		tick = min(tick, int64(rawsock.Batch*1e9/rate))
+		tick = min(tick, int64(tickWorth*1e9/rate))
 		if l.info.Replies > 0 {
 			tick = min(tick, int64(float64(l.info.Replies)/2/rate*1e9))
 		}
