@@ -35,6 +35,9 @@ const (
 	floorThousand = "floor, 1,000 hosts"
 	floorTen      = "floor, 10,000 hosts"
 	floorDefaults = "floor, 600 hosts"
+	besideTen     = "floor and connmonitor, 10,000 hosts"
+	besideJSON    = "floor and connmonitor, 10,000 hosts, JSON"
+	besideDefault = "floor and connmonitor, 600 hosts"
 	floorRate     = "floor, largest rate"
 	jsonTen       = "connmonitor, 10,000 hosts, JSON"
 	defaults      = "connmonitor, 600 hosts, defaults"
@@ -69,6 +72,7 @@ func contenders() []contender {
 	floor := func(hosts, rate, payload int) string {
 		return fmt.Sprintf("floor -b 10.99.0.0 -n %d -r %d -p 5000 -s %d -t SECONDS", hosts, rate, payload)
 	}
+	const both = "the two commands above, at the same time"
 	list := []contender{
 		{floorTen, floor(10_000, 10_000, payload), false, repeated(floorCost(10_000, 10_000, payload))},
 		{costOf(us, tenThousand), cost(tenThousand), false, repeated(ourCost(tenThousand.options(), tenThousand.hosts, "--quiet"))},
@@ -77,6 +81,9 @@ func contenders() []contender {
 		{costOf(us, thousand), cost(thousand), false, repeated(ourCost(thousand.options(), thousand.hosts, "--quiet"))},
 		{floorDefaults, floor(defaultsHosts, defaultsRate, defaultsPayload), false, repeated(floorCost(defaultsHosts, defaultsRate, defaultsPayload))},
 		{defaults, "connmonitor --quiet hosts.conf", false, repeated(ourCost("", defaultsHosts, "--quiet"))},
+		{besideTen, both, false, repeated(besideFloor(10_000, 10_000, payload, tenThousand.options(), "--quiet"))},
+		{besideJSON, both, false, repeated(besideFloor(10_000, 10_000, payload, tenThousand.options()+" json=1"))},
+		{besideDefault, both, false, repeated(besideFloor(defaultsHosts, defaultsRate, defaultsPayload, "", "--quiet"))},
 		{floorRate, "floor -b 10.128.0.0 -n HOSTS -r HOSTS -p 5000 -t SECONDS", false, repeated(largestRate(floorStep, tryFloor))},
 		{ourRate, cost(thousand), false, repeated(largestRate(ourStep, tryOurs))},
 		{busyTen, records(tenThousand) + ", beside while :; do :; done on every CPU", false, repeated(ourAccuracy(tenThousand, busy))},
@@ -118,11 +125,14 @@ func rivals() []contender {
 // bars are those that the engine is held to.
 var bars = []bar{
 	{"cost 10,000 quiet", "10,000 hosts, one ping a second, --quiet", costOf(us, tenThousand), floorTen, cpuPerEcho, "CPU us/echo", 2, atMost(1.2)},
+	{"cost 10,000 quiet beside", "the same, both at the same time on one CPU", besideTen, "", besideMetric, "x the floor", 2, atMost(1.2)},
 	{"cost 10,000 JSON", "10,000 hosts, one ping a second, JSON to /dev/null", jsonTen, floorTen, cpuPerEcho, "CPU us/echo", 2, atMost(1.5)},
+	{"cost 10,000 JSON beside", "the same, both at the same time on one CPU", besideJSON, "", besideMetric, "x the floor", 2, atMost(1.5)},
 	{"cost 1,000", "1,000 hosts, one ping a second, --quiet", costOf(us, thousand), floorThousand, cpuPerEcho, "CPU us/echo", 2, atMost(1)},
-	{"idle", "nothing due: voluntary context switches", idle, "", wakesMetric, "a second", 2, atMost(2)},
 	{"cost 600 defaults", "600 hosts with all defaults, --quiet", defaults, floorDefaults, cpuPerEcho, "CPU us/echo", 2, atMost(1.3)},
+	{"cost 600 defaults beside", "the same, both at the same time on one CPU", besideDefault, "", besideMetric, "x the floor", 2, atMost(1.3)},
 	{"rate", "one core, one ping a second, none late, lost or unknown", ourRate, floorRate, rateMetric, "most hosts", 0, atLeast(0.85)},
+	{"idle", "nothing due: voluntary context switches", idle, "", wakesMetric, "a second", 2, atMost(2)},
 	{"error median", "reported RTT against the wire, 10,000/s over 10 ms: median error", errorOf(us, tenThousand), "", medianError, "us", 2, atMost(2)},
 	{"error p99", "the same: 99th percentile", errorOf(us, tenThousand), "", tailError, "us", 2, atMost(10)},
 	{"error busy", "the same, all CPUs kept busy: 99th percentile", busyTen, "", tailError, "us", 2, atMost(25)},

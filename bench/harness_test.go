@@ -144,6 +144,7 @@ func watch(p *process, n *network, settle, window time.Duration) (figures, error
 // The metrics, with their units.
 const (
 	cpuPerEcho   = "CPU us/echo"
+	besideMetric = "CPU beside the floor's"
 	sentRate     = "requests/s"
 	answered     = "answered %"
 	residentMB   = "RSS MB"
