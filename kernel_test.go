@@ -18,11 +18,12 @@ import (
 // kernel lists the rooms that make system calls, and why. rawsock is the room
 // for them; each other one has a single narrow reason.
 var kernel = map[string]string{
-	"rawsock": "the sockets of all probes",
-	"alarm":   "the timer that the loops sleep by",
-	"service": "SO_BINDTODEVICE and late binding, for the source of a scan's connections",
-	"report":  "poll, so that a reader that is stuck holds nobody up",
-	netlab:    "namespaces, links and TUN devices of the tests",
+	"rawsock":   "the sockets of all probes",
+	"alarm":     "the timer that the loops sleep by",
+	"service":   "SO_BINDTODEVICE and late binding, for the source of a scan's connections",
+	"privilege": "capabilities, and whether files can be opened without them",
+	"report":    "poll, so that a reader that is stuck holds nobody up",
+	netlab:      "namespaces, links and TUN devices of the tests",
 }
 
 // namesOnly matches what every room may take from the packages of system

@@ -20,7 +20,7 @@ const module = "connmonitor"
 // architecture, and its reason belongs in the commit. Rooms of floors 4 to 6
 // that have no code yet are listed so that they arrive where they belong.
 var floors = [][]string{
-	{"vitals", "wire", "alarm"},
+	{"vitals", "wire", "alarm", "privilege"},
 	{"rawsock"},
 	{"prober", "resolve"},
 	{"ping", "trace", "service"},
@@ -56,7 +56,7 @@ const (
 )
 
 // unsafeRooms lists who may use package unsafe: system calls take pointers.
-var unsafeRooms = []string{"rawsock", "alarm", netlab}
+var unsafeRooms = []string{"rawsock", "alarm", "privilege", netlab}
 
 // vagueNames are package names that say nothing about what is inside.
 var vagueNames = []string{"util", "utils", "common", "helper", "helpers", "base", "manager", "misc", "lib"}

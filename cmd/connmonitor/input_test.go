@@ -46,13 +46,13 @@ func TestCheckFlag(t *testing.T) {
 	for _, text := range []string{"192.0.2.1 pong=100\n", "# nobody\n"} {
 		p = start(t, n, setup{args: []string{config(t, text), "--check"}})
 		p.exits(exitError)
-		if es := entries(t, p.err.text()); len(es) != 1 || es[0].typ != "ConfigError" {
+		if es := p.told(); len(es) != 1 || es[0].typ != "ConfigError" {
 			t.Errorf("--check of %q: standard error %+v", text, es)
 		}
 	}
 	p = start(t, n, setup{args: []string{"--check"}, stdin: "192.0.2.1\n", stdout: device(t, "/dev/full")})
 	p.exits(exitError)
-	if es := entries(t, p.err.text()); len(es) != 1 || es[0].typ != "OutputError" {
+	if es := p.told(); len(es) != 1 || es[0].typ != "OutputError" {
 		t.Errorf("--check to a full disk: standard error %+v", es)
 	}
 }
@@ -119,7 +119,7 @@ func TestBadConfigurations(t *testing.T) {
 				if s.args != nil {
 					name = path
 				}
-				es := entries(t, p.err.text())
+				es := p.told()
 				want := regexp.MustCompile(strings.ReplaceAll(test.want, "FILE", regexp.QuoteMeta(name)))
 				if len(es) != 1 || !want.MatchString(es[0].typ+": "+es[0].text) {
 					t.Errorf("standard error %.300q, want one line like %v", p.err.text(), want)
@@ -137,7 +137,7 @@ func TestManyErrors(t *testing.T) {
 	t.Parallel()
 	p := start(t, loopback(t), setup{stdin: strings.Repeat("127.0.0.1 pnig=1\n", 500)})
 	p.exits(exitError)
-	es := entries(t, p.err.text())
+	es := p.told()
 	if len(es) != 21 || !strings.Contains(es[20].text, "480 more") {
 		t.Errorf("%d lines, the last %+v; want 20 and one that counts the rest", len(es), es[len(es)-1])
 	}
@@ -158,7 +158,7 @@ func TestUnreadableFiles(t *testing.T) {
 	for _, test := range tests {
 		p := start(t, n, setup{args: []string{test.path}})
 		p.exits(exitError)
-		es := entries(t, p.err.text())
+		es := p.told()
 		if len(es) != 1 || es[0].typ != "ConfigError" || !strings.Contains(es[0].text, test.path) || !strings.HasSuffix(es[0].text, test.want) {
 			t.Errorf("%s: standard error %+v", test.path, es)
 		}
@@ -168,7 +168,7 @@ func TestUnreadableFiles(t *testing.T) {
 	}
 	p := start(t, n, setup{args: []string{good}, user: nobody(t)})
 	p.exits(exitError)
-	if es := entries(t, p.err.text()); len(es) != 1 || !strings.HasSuffix(es[0].text, "permission denied") {
+	if es := p.told(); len(es) != 1 || !strings.HasSuffix(es[0].text, "permission denied") {
 		t.Errorf("no permission: standard error %+v", es)
 	}
 }
@@ -180,7 +180,7 @@ func TestUnwritableFiles(t *testing.T) {
 	for _, flag := range []string{"--log", "--err"} {
 		p := start(t, n, setup{args: []string{flag, t.TempDir()}, stdin: "127.0.0.1\n"})
 		p.exits(exitError)
-		if es := entries(t, p.err.text()); len(es) != 1 || es[0].typ != "OutputError" || !strings.Contains(es[0].text, "is a directory") {
+		if es := p.told(); len(es) != 1 || es[0].typ != "OutputError" || !strings.Contains(es[0].text, "is a directory") {
 			t.Errorf("%s: standard error %+v", flag, es)
 		}
 	}

@@ -29,7 +29,7 @@ func TestClosedOutput(t *testing.T) {
 	}
 	_ = r.Close()
 	p.exits(exitError)
-	es := entries(t, p.err.text())
+	es := p.told()
 	if len(es) != 1 || es[0].typ == "" || !strings.Contains(es[0].text, "standard output") {
 		t.Errorf("standard error %+v, want one error", es)
 	}
@@ -42,7 +42,7 @@ func TestClosedFromTheStart(t *testing.T) {
 	_ = r.Close()
 	p := start(t, loopback(t), setup{stdin: "127.0.0.1 ping=10 numpings=1\n", stdout: w})
 	p.exits(exitError)
-	if es := entries(t, p.err.text()); len(es) != 1 || es[0].typ == "" {
+	if es := p.told(); len(es) != 1 || es[0].typ == "" {
 		t.Errorf("standard error %+v, want one error", es)
 	}
 }
@@ -54,7 +54,7 @@ func TestFullDisk(t *testing.T) {
 	p.err.has("\n", 1)
 	p.echoes(p.arrived() + 250) // two further attempts to write are in this time
 	p.terminates()
-	es := entries(t, p.err.text())
+	es := p.told()
 	if len(es) != 2 || es[0].typ != "Output" || !strings.Contains(es[0].text, "no space left on device") || es[1].typ != "" {
 		t.Errorf("standard error %+v, want one error, and at the end a warning of what was lost", es)
 	}
@@ -73,7 +73,7 @@ func TestPain16StuckReader(t *testing.T) {
 	if took := time.Since(begun); took > endMost {
 		t.Errorf("the end took %v", took)
 	}
-	if es := entries(t, p.err.text()); len(es) != 1 || es[0].typ != "" || !strings.Contains(es[0].text, "does not read") {
+	if es := p.told(); len(es) != 1 || es[0].typ != "" || !strings.Contains(es[0].text, "does not read") {
 		t.Errorf("standard error %+v, want one warning of what was lost", es)
 	}
 }
@@ -192,7 +192,7 @@ func TestRotation(t *testing.T) {
 	if records != arrived {
 		t.Errorf("%d records of %d bursts", records, arrived)
 	}
-	if es := entries(t, readAll(t, errors+"*")); len(es) != 10 {
+	if es := remarkable(entries(t, readAll(t, errors+"*"))); len(es) != 10 {
 		t.Errorf("%d lines, want those of 10 reloads", len(es))
 	}
 	p.silent()

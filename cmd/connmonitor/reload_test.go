@@ -33,7 +33,7 @@ func TestDefect27ReloadOfChangedFile(t *testing.T) {
 	}
 	p.terminates()
 	checkForms(t, shape{json: true}.records(t, p.out.text())) // the route was told once
-	if es := entries(t, p.err.text()); len(es) != 1 {
+	if es := p.told(); len(es) != 1 {
 		t.Errorf("standard error %+v, want one warning", es)
 	}
 }
@@ -76,7 +76,7 @@ func TestReloadOfBrokenFile(t *testing.T) {
 	p.out.has("127.0.0.1\n", p.out.count("127.0.0.1\n")+5)
 	p.terminates()
 	checkForms(t, shape{}.records(t, p.out.text()))
-	es := entries(t, p.err.text())
+	es := p.told()
 	if len(es) != 3 || es[0].typ != "ConfigError" || !strings.HasPrefix(es[0].text, path+`:2:11: option "pnig": `) {
 		t.Errorf("standard error %+v, want the line of the fault", es)
 	}
@@ -98,7 +98,7 @@ func TestReloadOfUnreadableFile(t *testing.T) {
 		}
 		p.signal(syscall.SIGHUP)
 		p.exits(exitError)
-		if es := entries(t, p.err.text()); len(es) != 1 || es[0].typ != "ReloadError" || !strings.Contains(es[0].text, path) {
+		if es := p.told(); len(es) != 1 || es[0].typ != "ReloadError" || !strings.Contains(es[0].text, path) {
 			t.Errorf("%s: standard error %+v", name, es)
 		}
 		rs := of(shape{json: true}.records(t, p.out.text()), "127.0.0.1")
@@ -121,7 +121,7 @@ func TestReloadOfForbiddenFile(t *testing.T) {
 	}
 	p.signal(syscall.SIGHUP)
 	p.exits(exitError)
-	if es := entries(t, p.err.text()); len(es) != 1 || !strings.HasSuffix(es[0].text, "permission denied") {
+	if es := p.told(); len(es) != 1 || !strings.HasSuffix(es[0].text, "permission denied") {
 		t.Errorf("standard error %+v", es)
 	}
 }
@@ -136,7 +136,7 @@ func TestReloadOfStandardInput(t *testing.T) {
 	p.out.has("127.0.0.1\n", p.out.count("127.0.0.1\n")+5)
 	p.terminates()
 	checkForms(t, shape{}.records(t, p.out.text()))
-	if es := entries(t, p.err.text()); len(es) != 1 {
+	if es := p.told(); len(es) != 1 {
 		t.Errorf("standard error %+v, want one line", es)
 	}
 }

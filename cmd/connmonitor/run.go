@@ -15,7 +15,6 @@ import (
 	"connmonitor/internal/config"
 	"connmonitor/internal/monitor"
 	"connmonitor/internal/prober"
-	"connmonitor/internal/rawsock"
 	"connmonitor/internal/report"
 	"connmonitor/internal/vantage"
 )
@@ -212,7 +211,7 @@ func (s *session) check(c *config.Config) int {
 }
 
 func (s *session) monitor(ctx context.Context, c *config.Config, reload <-chan struct{}) int {
-	o := monitor.Options{Config: c, Output: s.output, Log: s.log, Opened: rawsock.DropPrivileges}
+	o := monitor.Options{Config: c, Output: s.output, Log: s.log, Opened: s.drop(c)}
 	if !s.command.stdin() {
 		o.Load = s.load
 	}

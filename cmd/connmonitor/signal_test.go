@@ -97,7 +97,7 @@ func TestEndIsBounded(t *testing.T) {
 	if took := time.Since(begun); took > endMost {
 		t.Errorf("the end took %v", took)
 	}
-	if es := entries(t, p.err.text()); len(es) != 1 || es[0].typ != "" {
+	if es := p.told(); len(es) != 1 || es[0].typ != "" {
 		t.Errorf("standard error %+v, want one warning", es)
 	}
 }

@@ -114,7 +114,7 @@ func TestRecordsOnATerminal(t *testing.T) {
 	p.exits(exitError)
 	text := strings.ReplaceAll(out.text(), "\r\n", "\n")
 	shape{}.records(t, text[:strings.LastIndex(text, "\n127.0.0.1\n")+1])
-	if es := entries(t, p.err.text()); len(es) != 1 || es[0].typ == "" {
+	if es := p.told(); len(es) != 1 || es[0].typ == "" {
 		t.Errorf("standard error %+v, want one error", es)
 	}
 }

@@ -134,7 +134,7 @@ func TestUsageErrors(t *testing.T) {
 			t.Errorf("%q: %v, want a usage error", test.line, err)
 		}
 		var stdout, stderr bytes.Buffer
-		status := run(t.Context(), args, &stdout, &stderr)
+		status := run(t.Context(), args, &stdout, &stderr, nil)
 		text := stderr.String()
 		if status != exitUsage || stdout.Len() > 0 || !strings.HasPrefix(text, "connvitals: ") ||
 			strings.Count(text, "\n") != 1 || !strings.Contains(text, test.want) || !strings.Contains(text, "connvitals --help") {
@@ -149,7 +149,7 @@ func TestAnswers(t *testing.T) {
 		"-V": "connvitals dev\n", "--version": "connvitals dev\n", "-h": usage, "--help": usage, "-th": usage, "-hV a": usage,
 	} {
 		var stdout, stderr bytes.Buffer
-		if status := run(t.Context(), strings.Fields(line), &stdout, &stderr); status != 0 || stdout.String() != want || stderr.Len() > 0 {
+		if status := run(t.Context(), strings.Fields(line), &stdout, &stderr, nil); status != 0 || stdout.String() != want || stderr.Len() > 0 {
 			t.Errorf("%s: status %d, %q, %q", line, status, stdout.String(), stderr.String())
 		}
 	}

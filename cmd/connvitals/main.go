@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"connmonitor/internal/privilege"
 )
 
 // version is set by the linker from the file VERSION.
@@ -18,7 +20,10 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr, drop)
 	stop()
 	os.Exit(status)
 }
+
+// drop gives up all privileges: every socket that takes any is open.
+func drop() error { return privilege.Drop(privilege.Need{}) }

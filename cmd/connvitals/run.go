@@ -28,8 +28,9 @@ const (
 )
 
 // run is connvitals: it measures every host once, at the same time, and prints
-// the records in the order given.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// the records in the order given. opened is called when the sockets are open,
+// and privilege has served; nil: nothing.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, opened func() error) int {
 	c, err := parse(args)
 	switch {
 	case err != nil:
@@ -43,6 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitMeasured
 	}
 	m := newMeasurement(c, newLog(stderr))
+	m.opened = opened
 	if !m.measure(ctx) {
 		m.log.Flush()
 		return exitNothing
@@ -66,6 +68,7 @@ type measurement struct {
 	command *command
 	log     *report.Log
 	point   *vantage.Point
+	opened  func() error
 	hosts   []host
 
 	mu      sync.Mutex
@@ -96,6 +99,11 @@ func newMeasurement(c *command, log *report.Log) *measurement {
 // measure does the round; false when no host could be measured.
 func (m *measurement) measure(ctx context.Context) bool {
 	m.point.Open()
+	if m.opened != nil {
+		if err := m.opened(); err != nil {
+			m.log.Error("PrivilegeError", "%v", err)
+		}
+	}
 	m.resolve(ctx)
 	if !m.allowed() {
 		return false

@@ -174,7 +174,7 @@ func TestCancelledContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	if status := run(ctx, []string{"127.0.0.1"}, &stdout, &stderr); status != exitNothing || stdout.Len() > 0 {
+	if status := run(ctx, []string{"127.0.0.1"}, &stdout, &stderr, nil); status != exitNothing || stdout.Len() > 0 {
 		t.Errorf("status %d, %q, %q", status, stdout.String(), stderr.String())
 	}
 }
@@ -183,7 +183,7 @@ func TestCancelledContext(t *testing.T) {
 func TestOutputError(t *testing.T) {
 	netlab.New(t) // for the privilege
 	var stderr bytes.Buffer
-	status := run(t.Context(), []string{"-p", "1", "127.0.0.1"}, brokenWriter{}, &stderr)
+	status := run(t.Context(), []string{"-p", "1", "127.0.0.1"}, brokenWriter{}, &stderr, nil)
 	if status != exitNothing || !strings.Contains(stderr.String(), "EE: OutputError: ") || !strings.Contains(stderr.String(), errBroken.Error()) {
 		t.Errorf("status %d, %q", status, stderr.String())
 	}
@@ -193,7 +193,7 @@ func TestOutputError(t *testing.T) {
 	}
 	defer full.Close() //nolint:errcheck // nothing was kept
 	stderr.Reset()
-	if status := run(t.Context(), []string{"-p", "1", "127.0.0.1"}, full, &stderr); status != exitNothing || strings.Count(stderr.String(), "\n") != 1 {
+	if status := run(t.Context(), []string{"-p", "1", "127.0.0.1"}, full, &stderr, nil); status != exitNothing || strings.Count(stderr.String(), "\n") != 1 {
 		t.Errorf("full disk: status %d, %q", status, stderr.String())
 	}
 }

@@ -87,7 +87,7 @@ func TestPain17PrivilegesFallBackInOrder(t *testing.T) {
 	}
 }
 
-// TestMeasuringNeedsNoPrivilegesOnceOpen: what DropPrivileges leaves is enough
+// TestMeasuringNeedsNoPrivilegesOnceOpen: what privilege.Drop leaves is enough
 // for every measurement, also for the Don't Fragment socket that is opened late.
 func TestMeasuringNeedsNoPrivilegesOnceOpen(t *testing.T) {
 	t.Parallel()

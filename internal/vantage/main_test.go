@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"connmonitor/internal/netlab"
+	"connmonitor/internal/privilege"
 	"connmonitor/internal/prober"
 	"connmonitor/internal/rawsock"
 	"connmonitor/internal/vitals"
@@ -307,7 +308,7 @@ func obey(text string) {
 		out.Kinds[i], out.Can[i] = can.Info.Kind.String(), can
 	}
 	if o.Drop {
-		if err := rawsock.DropPrivileges(); err != nil {
+		if err := privilege.Drop(privilege.Need{Raw: true}); err != nil {
 			panic(err)
 		}
 		out.Dropped = lowPort() != nil
@@ -339,7 +340,7 @@ func obey(text string) {
 	}
 }
 
-// lowPort does what only a capability allows that DropPrivileges gives up.
+// lowPort does what only a capability allows that privilege.Drop gives up.
 func lowPort() error {
 	l, err := net.Listen("tcp", "127.0.0.1:7")
 	if err == nil {
