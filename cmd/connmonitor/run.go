@@ -16,6 +16,7 @@ import (
 	"connmonitor/internal/monitor"
 	"connmonitor/internal/prober"
 	"connmonitor/internal/report"
+	"connmonitor/internal/supervisor"
 	"connmonitor/internal/vantage"
 )
 
@@ -68,11 +69,13 @@ type session struct {
 	ended   <-chan struct{}    // errors has written all
 	end     context.CancelFunc // of errors
 	files   []*report.LogFile  // to be reopened on SIGUSR1
+	// supervisor is who has started a monitor; --check has nothing to tell it.
+	supervisor *supervisor.Supervisor
 }
 
 // open opens what records and errors are written to.
 func open(c *command, p process) (*session, error) {
-	s := &session{command: c, process: p}
+	s := &session{command: c, process: p, supervisor: &supervisor.Supervisor{}}
 	var errors io.Writer = p.stderr
 	colour := report.Colour(p.stderr, p.getenv)
 	if c.err != "" {
@@ -100,6 +103,9 @@ func open(c *command, p process) (*session, error) {
 		s.output = report.NewOutput(records, s.log, report.Options{Name: name, RealTime: true})
 	}
 	s.runErrors()
+	if !c.check {
+		s.supervisor = supervisor.New(s.notified)
+	}
 	return s, nil
 }
 
@@ -123,6 +129,7 @@ func (s *session) runErrors() {
 
 // finish writes what the log still has to say.
 func (s *session) finish(status int) int {
+	s.supervisor.Flush(notifyMost)
 	s.log.Flush()
 	s.end()
 	<-s.ended
@@ -190,6 +197,7 @@ func (s *session) load() (*config.Config, error) {
 }
 
 func (s *session) logLoad(err error) {
+	s.supervisor.Status(notStarted(err))
 	if invalid, ok := errors.AsType[*config.ErrorList](err); ok {
 		monitor.LogInvalid(s.log, invalid)
 		return
@@ -211,17 +219,23 @@ func (s *session) check(c *config.Config) int {
 }
 
 func (s *session) monitor(ctx context.Context, c *config.Config, reload <-chan struct{}) int {
-	o := monitor.Options{Config: c, Output: s.output, Log: s.log, Opened: s.drop(c)}
+	n := &notices{session: s}
+	o := monitor.Options{Observer: n, Config: c, Output: s.output, Log: s.log, Opened: s.drop(c)}
 	if !s.command.stdin() {
 		o.Load = s.load
 	}
 	if s.command.rate > 0 {
 		o.Vantage = vantage.Options{Pace: prober.NewPace(s.command.rate)}
 	}
-	if err := monitor.New(o).Run(ctx, reload); err != nil {
-		return exitError
+	n.monitor = monitor.New(o)
+	err := n.monitor.Run(ctx, reload)
+	if err == nil {
+		return exitGood
 	}
-	return exitGood
+	if !n.started {
+		s.supervisor.Status(notStarted(err))
+	}
+	return exitError
 }
 
 // handle takes the signals until done.
@@ -245,6 +259,7 @@ func (s *session) handle(stop context.CancelFunc, reload chan<- struct{}, done <
 					s.process.exit(128 + int(sig.(syscall.Signal)))
 				}
 				stopping = true
+				s.supervisor.Stopping("finishing what is in flight")
 				stop()
 			}
 		}

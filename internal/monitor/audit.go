@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"connmonitor/internal/heartbeat"
 	"connmonitor/internal/rawsock"
 	"connmonitor/internal/vantage"
 )
@@ -18,8 +19,9 @@ const auditEvery = 10 * time.Second
 // auditor looks at the accounts when something has been measured, and has no
 // timer of its own: an idle monitor must not wake for it.
 type auditor struct {
-	last atomic.Int64 // when it last looked, ns since the epoch
-	due  chan struct{}
+	last  atomic.Int64 // when it last looked, ns since the epoch
+	due   chan struct{}
+	pulse *heartbeat.Pulse // of audit
 }
 
 // measured is told that something was measured at now.
@@ -45,6 +47,9 @@ func (m *Monitor) audit(ctx context.Context) error {
 		select {
 		case <-ctx.Done(): // a last look, for what came after the one before
 		case <-m.auditor.due:
+		case <-m.auditor.pulse.Asked():
+			m.auditor.pulse.Beat()
+			continue
 		}
 		now := m.point.Stats()
 		for i := range concerns {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"connmonitor/internal/config"
+	"connmonitor/internal/heartbeat"
 	"connmonitor/internal/report"
 	"connmonitor/internal/resolve"
 	"connmonitor/internal/vantage"
@@ -43,6 +44,8 @@ type Options struct {
 	// Opened is called when the sockets are open, and privilege has served; nil:
 	// nothing.
 	Opened func() error
+	// Observer is told what the monitor is about; nil: nobody.
+	Observer Observer
 	// Drain is how long the running measurements may take to finish at the end;
 	// 0 is 15 s.
 	Drain time.Duration
@@ -70,7 +73,9 @@ type Monitor struct {
 	settings map[vitals.Settings]*vitals.Settings // across reloads, so that equal means same
 	emitter  emitter
 	auditor  auditor
-	failed   chan error // of the goroutines that Run waits for
+	pulse    *heartbeat.Pulse // of watch
+	tally    Tally            // of the running configuration
+	failed   chan error       // of the goroutines that Run waits for
 }
 
 // New makes a monitor that Run brings to life.
@@ -78,12 +83,17 @@ func New(o Options) *Monitor {
 	if o.Drain == 0 {
 		o.Drain = 15 * time.Second
 	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
 	m := &Monitor{
 		o: o, log: o.Log, resolver: resolve.New(o.Resolver),
 		settings: map[vitals.Settings]*vitals.Settings{}, failed: make(chan error, 4),
+		pulse: heartbeat.New(),
 	}
 	m.emitter.output = o.Output
 	m.auditor.due = make(chan struct{}, 1)
+	m.auditor.pulse = heartbeat.New()
 	m.point = vantage.New(o.Vantage, m)
 	return m
 }
@@ -102,28 +112,44 @@ func (m *Monitor) Run(ctx context.Context, reload <-chan struct{}) error {
 			m.log.Error("PrivilegeError", "%v", err)
 		}
 	}
-	if !m.possible(m.o.Config) {
+	possible, lacking := m.possible(m.o.Config)
+	if !possible {
 		return ErrImpossible
 	}
 	p := m.start()
 	c := m.o.Config
 	m.o.Config = nil // the table has all of it now
 	m.apply(c)
+	m.tally = tally(c, lacking)
 	tidy(len(c.Targets))
+	m.o.Observer.Running(m.tally, "")
 	err := m.watch(ctx, reload)
+	if err != nil {
+		m.o.Observer.Stopping(err)
+	}
 	return errors.Join(err, p.finish(m, err))
 }
 
 // watch waits for what ends the monitor.
 func (m *Monitor) watch(ctx context.Context, reload <-chan struct{}) error {
+	var read <-chan reading // nil: nothing is being read
 	for {
+		again := reload
+		if read != nil {
+			again = nil // one after the other
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-reload:
-			if err := m.reload(); err != nil {
+		case <-again:
+			read = m.reread()
+		case r := <-read:
+			read = nil
+			if err := m.reload(r); err != nil {
 				return err
 			}
+		case <-m.pulse.Asked():
+			m.pulse.Beat()
 		case err := <-m.failed:
 			return err
 		}
@@ -131,13 +157,13 @@ func (m *Monitor) watch(ctx context.Context, reload <-chan struct{}) error {
 }
 
 // possible logs what cannot be measured for want of privilege, and reports
-// whether anything of the configuration can be.
-func (m *Monitor) possible(c *config.Config) bool {
+// whether anything of the configuration can be, and whether anything cannot.
+func (m *Monitor) possible(c *config.Config) (possible, lacking bool) {
 	type kind struct {
 		settings *vitals.Settings
 		v6       bool
 	}
-	possible, seen, told := false, map[kind]bool{}, map[string]bool{}
+	seen, told := map[kind]bool{}, map[string]bool{}
 	for i := range c.Targets {
 		t := &c.Targets[i]
 		k := kind{t.Settings, t.Family == vitals.Family6 || vantage.IsIPv6(t.Addr)}
@@ -154,7 +180,7 @@ func (m *Monitor) possible(c *config.Config) bool {
 			}
 		}
 	}
-	return possible
+	return possible, len(told) > 0
 }
 
 // processes are the goroutines of a running monitor, in the order in which

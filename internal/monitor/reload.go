@@ -4,6 +4,7 @@ package monitor
 
 import (
 	"errors"
+	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -11,33 +12,62 @@ import (
 	"connmonitor/internal/vitals"
 )
 
-// reload reads the configuration again (contract 1.1, SIGHUP). A file that can
-// be read but is not valid changes nothing; one that cannot be read ends the
-// monitor.
-func (m *Monitor) reload() error {
+// reading is what has come of reading the configuration again.
+type reading struct {
+	config *config.Config
+	err    error
+}
+
+// reread begins to read the configuration again (contract 1.1, SIGHUP); reload
+// takes what comes of it. That may take any time, when its file system hangs or
+// it is a pipe: measuring goes on meanwhile, and the end is not kept waiting. It
+// returns nil when nothing can be read.
+func (m *Monitor) reread() <-chan reading {
+	m.o.Observer.Reloading()
 	if m.o.Load == nil {
 		m.log.Error("ReloadError", "the configuration came from standard input and cannot be read again; going on with it")
+		m.o.Observer.Running(m.tally, "cannot be read, it came from standard input")
 		return nil
 	}
-	c, err := m.o.Load()
+	read := make(chan reading, 1)
+	go func() {
+		c, err := m.o.Load()
+		read <- reading{c, err}
+	}()
+	return read
+}
+
+// reload goes over to the configuration that was read. A file that can be read
+// but is not valid changes nothing; one that cannot be read ends the monitor.
+func (m *Monitor) reload(r reading) error {
+	kept := ""
 	var invalid *config.ErrorList
 	switch {
-	case errors.As(err, &invalid):
+	case errors.As(r.err, &invalid):
 		LogInvalid(m.log, invalid)
-		m.log.Error("ReloadError", "the configuration is not valid; going on with the one before")
-		return nil
-	case err != nil:
-		m.log.Error("ReloadError", "%v", err)
-		return ErrReload
-	case len(c.Targets) == 0:
-		m.log.Error("ReloadError", "the configuration names no host; going on with the one before")
-		return nil
+		kept = "is not valid"
+	case r.err != nil:
+		m.log.Error("ReloadError", "%v", r.err)
+		return fmt.Errorf("%w: %w", ErrReload, r.err)
+	case len(r.config.Targets) == 0:
+		kept = "names no host"
+	default:
+		m.adopt(r.config)
 	}
-	m.possible(c)
+	if kept != "" {
+		m.log.Error("ReloadError", "the configuration %s; going on with the one before", kept)
+	}
+	m.o.Observer.Running(m.tally, kept)
+	return nil
+}
+
+// adopt goes over to a configuration that was read again.
+func (m *Monitor) adopt(c *config.Config) {
+	_, lacking := m.possible(c)
 	added, removed, kept := m.apply(c)
+	m.tally = tally(c, lacking)
 	tidy(len(c.Targets))
 	m.log.Warn("configuration read again: %d targets added, %d removed, %d unchanged", added, removed, kept)
-	return nil
 }
 
 // errorLogger is what LogInvalid needs of a report.Log.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"connmonitor/internal/alarm"
+	"connmonitor/internal/heartbeat"
 )
 
 // ErrClosed says that nobody will read the output any more.
@@ -60,11 +61,13 @@ type Output struct {
 	queued  chan struct{} // something was appended
 	wrote   time.Time     // when the last batch was taken; the writer's own
 	alarm   atomic.Pointer[alarm.Alarm]
-	real    bool          // Options.RealTime
-	spell   chan struct{} // dropping has begun or ended
-	ending  chan struct{} // closed when what waits is to be written, and no more
-	failing bool          // the last write failed; the writer's own
-	before  uint64        // records that were dropped before it failed; the writer's own
+	real    bool             // Options.RealTime
+	runner  *heartbeat.Pulse // of Run
+	writer  *heartbeat.Pulse // of writeAll
+	spell   chan struct{}    // dropping has begun or ended
+	ending  chan struct{}    // closed when what waits is to be written, and no more
+	failing bool             // the last write failed; the writer's own
+	before  uint64           // records that were dropped before it failed; the writer's own
 }
 
 // NewOutput is an Output that writes to w when it runs. Its troubles go to log,
@@ -78,6 +81,8 @@ func NewOutput(w io.Writer, log *Log, opts Options) *Output {
 		queue:  queue{limit: opts.Limit, batch: batchSize},
 		queued: make(chan struct{}, 1),
 		real:   opts.RealTime,
+		runner: heartbeat.New(),
+		writer: heartbeat.New(),
 		spell:  make(chan struct{}, 1),
 		ending: make(chan struct{}),
 	}
@@ -124,6 +129,13 @@ func (o *Output) Write(record []byte) (int, error) {
 // has an effect until the context of Run ends.
 func (o *Output) DrainBy(t time.Time) { o.drainBy.Store(&t) }
 
+// Prove has beat called, soon, when both goroutines of Run are seen to run. A
+// write may take any time and is none of their faults: nobody reads the other
+// end of a pipe, a disk is full or gone. Neither is the end of Run.
+func (o *Output) Prove(beat func()) {
+	o.runner.Ask(func() { o.writer.Ask(beat) })
+}
+
 // Stats returns how many records were written and how many were dropped. At
 // the end all records of a write that has not come back count as dropped.
 func (o *Output) Stats() (written, dropped uint64) {
@@ -149,7 +161,11 @@ func (o *Output) Run(ctx context.Context) error {
 	bell := alarm.New(o.real)
 	o.alarm.Store(bell)
 	defer bell.Close() //nolint:errcheck // nothing can be lost
-	go func() { written <- o.writeAll() }()
+	defer o.runner.Excuse()
+	go func() {
+		defer o.writer.Excuse()
+		written <- o.writeAll()
+	}()
 
 	end := ctx.Done()
 	var late <-chan time.Time
@@ -157,6 +173,8 @@ func (o *Output) Run(ctx context.Context) error {
 		select {
 		case <-o.spell:
 			o.tellSpells()
+		case <-o.runner.Asked():
+			o.runner.Beat()
 		case <-end:
 			end = nil
 			close(o.ending)

@@ -34,7 +34,10 @@ func (o *Output) writeAll() error {
 		if b == nil {
 			return nil
 		}
-		if err := o.writeBatch(b); err != nil {
+		o.writer.Excuse()
+		err := o.writeBatch(b)
+		o.writer.Beat()
+		if err != nil {
 			return err
 		}
 		if o.queue.finish(b) {
@@ -56,6 +59,8 @@ func (o *Output) take() *batch {
 		}
 		select {
 		case <-o.queued:
+		case <-o.writer.Asked():
+			o.writer.Beat()
 		case <-o.ending:
 			return o.queue.pop()
 		}

@@ -24,6 +24,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"connmonitor/internal/heartbeat"
 )
 
 // Lookup finds all addresses of a host name. The network is "ip", "ip4" or
@@ -55,6 +57,7 @@ type Resolver struct {
 	o     Options
 	epoch time.Time     // what the monotonic times below count from
 	wake  chan struct{} // holds a token when there is something new to do
+	pulse *heartbeat.Pulse
 
 	lookups, failures, changes atomic.Uint64
 
@@ -83,6 +86,7 @@ func New(o Options) *Resolver {
 		o:       o,
 		epoch:   time.Now(),
 		wake:    make(chan struct{}, 1),
+		pulse:   heartbeat.New(),
 		entries: make(map[key]*entry),
 	}
 }
@@ -116,12 +120,17 @@ func (r *Resolver) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-r.wake:
+		case <-r.pulse.Asked():
+			r.pulse.Beat()
 		case <-timer.C:
 		}
 		r.deliver(ctx)
 	}
 	return nil
 }
+
+// Prove has beat called on the goroutine of Run, soon.
+func (r *Resolver) Prove(beat func()) { r.pulse.Ask(beat) }
 
 // dispatch starts what is due as far as there is room, the longest due first. It
 // returns how long it is to the next one; !ok when there is none to wait for.

@@ -182,6 +182,19 @@ func (f *family) run(ctx context.Context) (err error) {
 	return f.loop.Run(ctx)
 }
 
+// Loops are where the loops of both families are asked to prove that they run:
+// each calls what it is given on its own goroutine, soon. It may be called after
+// Open. The scans are none: each ends by its own deadline.
+func (p *Point) Loops() []func(beat func()) {
+	var loops []func(func())
+	for i := range p.families {
+		if f := &p.families[i]; f.err == nil {
+			loops = append(loops, f.loop.Do)
+		}
+	}
+	return loops
+}
+
 // beginScan reports whether a scan may begin; it ends with scans.Done.
 func (p *Point) beginScan() bool {
 	p.mu.Lock()
