@@ -15,7 +15,6 @@ GOARCH  ?= $(shell $(GO) env GOARCH)
 export CGO_ENABLED := 0
 
 PROGRAMS := connmonitor connvitals
-DISTNAME  = connmonitor-$(VERSION)-linux-$(GOARCH)
 MAN8     := $(wildcard packaging/man/*.8)
 MAN5     := $(wildcard packaging/man/*.5)
 MAN1     := $(wildcard packaging/man/*.1)
@@ -73,32 +72,50 @@ benchrooms: ## the Go benchmarks of all rooms
 fuzz: ## each fuzz target for FUZZTIME (60s), one after the other
 	@scripts/fuzz.sh $(or $(FUZZTIME),60s)
 
-.PHONY: install
-install: build ## programs, man pages and unit below $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
-		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
-		$(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 0755 $(addprefix $(BINDIR)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
-	install -m 0644 $(MAN1) $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -m 0644 $(MAN5) $(DESTDIR)$(PREFIX)/share/man/man5/
-	install -m 0644 $(MAN8) $(DESTDIR)$(PREFIX)/share/man/man8/
-	sed 's,/usr/bin/connmonitor,$(PREFIX)/bin/connmonitor,' packaging/connmonitor.service \
-		> $(DESTDIR)$(PREFIX)/lib/systemd/system/connmonitor.service
-	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/connmonitor.service
+SYSCONFDIR ?= /etc
+# Where systemd looks for what is not the distribution's: below another PREFIX
+# it would find nothing.
+SYSTEMDDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX),/usr/local)/lib
+DOCDIR     ?= $(PREFIX)/share/doc/connmonitor
+MANDIR     ?= $(PREFIX)/share/man
+ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
+BASHDIR    ?= $(PREFIX)/share/bash-completion/completions
 
-# A plain archive for now; .deb and .rpm packages come with a later release.
-# The same sources give the same bytes.
+# The packages are made of what this installs (scripts/package.sh). What an
+# administrator has changed below /etc stays.
+.PHONY: install
+install: build ## all that the packages have, below $(DESTDIR)$(PREFIX), $(DESTDIR)/etc
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8 \
+		$(DOCDIR)/examples $(BASHDIR) $(ZSHDIR) $(SYSCONFDIR)/default $(SYSCONFDIR)/logrotate.d \
+		$(addprefix $(SYSTEMDDIR)/,systemd/system sysctl.d sysusers.d tmpfiles.d))
+	install -m 0755 $(addprefix $(BINDIR)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
+	@set -e; for page in $(MAN1) $(MAN5) $(MAN8); do \
+		to=$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}.gz; \
+		gzip -9n <$$page >$$to; chmod 0644 $$to; \
+	done
+	install -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOCDIR)/
+	install -m 0644 examples/*.conf $(DESTDIR)$(DOCDIR)/examples/
+	@set -e; for p in $(PROGRAMS); do \
+		install -m 0644 packaging/completions/$$p.bash $(DESTDIR)$(BASHDIR)/$$p; \
+		install -m 0644 packaging/completions/$$p.zsh $(DESTDIR)$(ZSHDIR)/_$$p; \
+	done
+	sed 's,/usr/bin/connmonitor,$(PREFIX)/bin/connmonitor,' packaging/connmonitor.service \
+		>$(DESTDIR)$(SYSTEMDDIR)/systemd/system/connmonitor.service
+	chmod 0644 $(DESTDIR)$(SYSTEMDDIR)/systemd/system/connmonitor.service
+	install -m 0644 packaging/connmonitor.sysctl $(DESTDIR)$(SYSTEMDDIR)/sysctl.d/60-connmonitor.conf
+	install -m 0644 packaging/connmonitor.sysusers $(DESTDIR)$(SYSTEMDDIR)/sysusers.d/connmonitor.conf
+	install -m 0644 packaging/connmonitor.tmpfiles $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d/connmonitor.conf
+	@set -e; for f in default:default logrotate:logrotate.d; do \
+		to=$(DESTDIR)$(SYSCONFDIR)/$${f##*:}/connmonitor; \
+		test -e $$to || install -m 0644 packaging/connmonitor.$${f%%:*} $$to; \
+	done
+	@test -n "$(DESTDIR)" || echo "as root, then: systemd-sysusers connmonitor.conf;" \
+		"systemd-tmpfiles --create connmonitor.conf; systemctl restart systemd-sysctl;" \
+		"systemctl daemon-reload; systemctl enable --now connmonitor"
+
 .PHONY: package
-package: ## dist/connmonitor-VERSION-linux-GOARCH.tar.gz (no .deb or .rpm yet)
-	rm -rf $(DISTDIR)/$(DISTNAME)
-	$(MAKE) install BINDIR=$(DISTDIR)/bin-$(GOARCH) GOARCH=$(GOARCH) \
-		DESTDIR=$(DISTDIR)/$(DISTNAME) PREFIX=/usr
-	install -d $(DISTDIR)/$(DISTNAME)/usr/share/doc/connmonitor/examples
-	install -m 0644 README.md CHANGELOG.md LICENSE $(DISTDIR)/$(DISTNAME)/usr/share/doc/connmonitor/
-	install -m 0644 examples/*.conf $(DISTDIR)/$(DISTNAME)/usr/share/doc/connmonitor/examples/
-	tar -C $(DISTDIR) --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
-		-cf - $(DISTNAME) | gzip -9n > $(DISTDIR)/$(DISTNAME).tar.gz
-	@echo $(DISTDIR)/$(DISTNAME).tar.gz
+package: ## dist/*.deb and *.rpm for amd64 and arm64; the same sources give the same bytes
+	@DISTDIR=$(DISTDIR) scripts/package.sh
 
 .PHONY: clean
 clean: ## remove what was built (not .cache)

@@ -25,10 +25,9 @@ func TestDefect35Unit(t *testing.T) {
 		"Restart=on-failure",
 		"AmbientCapabilities=CAP_NET_RAW",
 		"CapabilityBoundingSet=CAP_NET_RAW",
-		"StandardOutput=append:/var/log/connmonitor.log",
-		"StandardError=append:/var/log/connmonitor.err",
-		"ExecStart=/usr/bin/connmonitor /var/run/connmonitor.conf",
-		"DynamicUser=yes",
+		`ExecStart=/usr/bin/connmonitor --log /var/log/connmonitor.log --err /var/log/connmonitor.err \`,
+		"\t$CONNMONITOR_FLAGS /var/run/connmonitor.conf",
+		"User=connmonitor",
 	} {
 		if !slices.Contains(lines, want) {
 			t.Errorf("the unit has no line %q", want)

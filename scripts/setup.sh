@@ -13,6 +13,9 @@ needs=(
 	mandoc:mandoc nft:nftables ip:iproute2 nginx:nginx-light mariadbd:mariadb-server
 	ping:iputils-ping tcpdump:tcpdump traceroute:traceroute ps:procps
 	setpriv:util-linux strace:strace
+	setcap:libcap2-bin unshare:util-linux nsenter:util-linux qemu-aarch64-static:qemu-user-static
+	systemd-nspawn:systemd-container debootstrap:debootstrap
+	rpm:rpm rpm2cpio:rpm2cpio cpio:cpio logrotate:logrotate shellcheck:shellcheck zsh:zsh systemd-analyze:systemd
 )
 if [ "${1:-}" = --bench ]; then
 	needs+=(

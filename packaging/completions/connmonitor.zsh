@@ -1,0 +1,12 @@
+#compdef connmonitor
+# SPDX-License-Identifier: Apache-2.0
+
+_arguments -S \
+	'(- *)'{-v,-V,--version}'[show the version and exit]' \
+	'(- *)'{-h,--help}'[show the usage and exit]' \
+	'--check[show what the configuration means, and the load, and exit]' \
+	'--quiet[do not print records]' \
+	'--rate[most probes a second of the whole process]:probes a second' \
+	'--log[append records to a file in place of standard output]:file:_files' \
+	'--err[append errors to a file in place of standard error]:file:_files' \
+	'1:configuration:_files'
