@@ -155,7 +155,8 @@ func TestPrivilegeOfNobody(t *testing.T) {
 	user, top := nobody(t), netlab.Farm(t)
 	n := top.Client
 	n.Sysctl(nobodyPings)
-	hosts := []string{top.Links[0].B.Addr4.String(), top.Links[0].B.Addr6.String()}
+	// Our own answer to a trace of ourselves is one, too.
+	hosts := []string{top.Links[0].B.Addr4.String(), top.Links[0].B.Addr6.String(), "127.0.0.1", "::1"}
 	text := "* json=1 ping=20 numpings=2 trace=20 scan=20\n" + strings.Join(hosts, "\n") + "\n"
 	p := start(t, n, setup{args: []string{config(t, text)}, user: user})
 	for _, host := range hosts {

@@ -29,7 +29,8 @@ func (l *Loop) report(r *rawsock.Report) {
 			return
 		}
 		v := l.errorResult(r.From, r.Type, r.Code)
-		v.Local = !r.At.IsZero() && r.At.Same(r.From)
+		// Where we are the destination too, we have answered as that.
+		v.Local = !r.At.IsZero() && r.At.Same(r.From) && !r.From.Same(r.To)
 		l.answer(id, r.Stamp, v)
 	}
 }
