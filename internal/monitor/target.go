@@ -147,13 +147,6 @@ func (m *Monitor) move(t *target, addr netip.Addr) {
 	m.measure(t, addr)
 }
 
-// replace puts the remains of a target in the place of its key.
-func (b *table) replace(t *target) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.slot(t.key).Store(t)
-}
-
 // remove takes a target away; what is in flight is finished and printed.
 func (m *Monitor) remove(t *target) {
 	if t.name != nil {
