@@ -212,6 +212,35 @@ func TestDefect14RefusedProbes(t *testing.T) {
 	})
 }
 
+// TestRouteComesBackAmidATrace: hops that were never asked, since the first
+// probes were refused, are not silent ones: that is no trace, and no change.
+func TestRouteComesBackAmidATrace(t *testing.T) {
+	both(t, "host H9 rtt 20ms\npath H9 R1@1ms R2@2ms", func(b *lab, h string) {
+		b.add(1, h+"9", plan())
+		time.Sleep(10 * time.Second)
+		for refused := range 12 {
+			b.apply(fmt.Sprintf("fail ENETUNREACH %d", refused))
+			time.Sleep(10 * time.Second)
+		}
+		rs := b.of(1)
+		if n := changes(rs); n != 1 {
+			b.t.Errorf("%d changes, want the first trace alone", n)
+		}
+		spoiled := 0
+		for _, r := range rs {
+			switch {
+			case r.path == nil && r.cause == syscall.ENETUNREACH:
+				spoiled++
+			case text(r.path) != "1 2 9 .":
+				b.t.Errorf("%s", text(r.path))
+			}
+		}
+		if spoiled == 0 {
+			b.t.Error("no trace is spoiled")
+		}
+	})
+}
+
 // TestFlowIsConstant, also pain 13: every probe of a target has the same ICMP
 // checksum, whatever its TTL and sequence.
 func TestFlowIsConstant(t *testing.T) {

@@ -3,6 +3,7 @@
 package trace
 
 import (
+	"slices"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ type hop struct {
 	asked    int64 // when it was asked last, mono ns
 	tries    uint8
 	pending  uint8 // probes without a verdict
+	refused  uint8 // probes that our own side spoiled
 	answered bool
 }
 
@@ -71,6 +73,7 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 	case prober.Replied, prober.Expired, prober.Unreachable:
 	case prober.Unknown:
 		r.refused++
+		h.refused++
 		r.cause = v.Errno
 		return
 	default:
@@ -216,7 +219,13 @@ func (r *run) doubtful(ttl int) bool {
 // spoiled reports whether our own side left no answer and no silence that
 // means anything.
 func (r *run) spoiled() bool {
-	return r.refused > 0 && !r.reached
+	if r.refused == 0 || !r.reached {
+		return r.refused > 0
+	}
+	// The way came back amid the trace: a hop that was never asked is not silent.
+	return slices.ContainsFunc(r.hops[:r.end], func(h hop) bool {
+		return !h.answered && h.tries > 0 && h.refused == h.tries
+	})
 }
 
 // path is the result.
