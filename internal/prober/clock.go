@@ -28,6 +28,9 @@ type stepClock struct {
 // process was interrupted between the two clocks; more is read again.
 const jitter = 20_000 // ns
 
+// confirmations is how often a step is read again before it is believed.
+const confirmations = 3
+
 // keepSteps is how many steps are remembered; a probe outlives fewer.
 const keepSteps = 16
 
@@ -44,10 +47,13 @@ func (c *stepClock) sample() (wall, mono int64) {
 		return wall, mono
 	}
 	// An interruption between the two readings makes an offset that does not
-	// come again; a step stays.
-	w, m := c.read()
-	if e := w - m - c.offset - d; e < -jitter || e > jitter {
-		return w, m
+	// come again and again; a step stays. On a machine that is very busy two in
+	// a row were interrupted alike, once in four hours.
+	for range confirmations {
+		wall, mono = c.read()
+		if e := wall - mono - c.offset - d; e < -jitter || e > jitter {
+			return wall, mono
+		}
 	}
 	c.offset += d
 	c.epoch++
@@ -56,7 +62,7 @@ func (c *stepClock) sample() (wall, mono int64) {
 		c.steps = c.steps[:keepSteps-1]
 	}
 	c.steps = append(c.steps, d)
-	return w, m
+	return wall, mono
 }
 
 // since is the sum of the steps after epoch, and whether there was any.

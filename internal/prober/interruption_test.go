@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prober
+
+import "testing"
+
+// TestInterruptionsAreNoStep: on a busy machine the process is interrupted
+// between the readings of the two clocks, now and then twice in a row for the
+// same time. A step is what stays.
+func TestInterruptionsAreNoStep(t *testing.T) {
+	const tick, between = int64(1e6), int64(50_000)
+	for interrupted := range 6 {
+		var now, offset int64
+		left := interrupted // readings
+		c := stepClock{read: func() (wall, mono int64) {
+			now += tick
+			if left--; left >= 0 {
+				return now + offset, now + between
+			}
+			return now + offset, now
+		}}
+		c.offset = offset
+		for range 4 {
+			c.sample()
+		}
+		if interrupted <= confirmations && c.epoch != 0 {
+			t.Errorf("%d interruptions: %d steps, want none", interrupted, c.epoch)
+		}
+		left, offset = 0, 3_600_000_000_000
+		before := c.epoch
+		if wall, mono := c.sample(); c.epoch != before+1 || wall-mono != offset {
+			t.Errorf("a step of an hour: %d steps, offset %d", c.epoch-before, wall-mono)
+		}
+	}
+}
