@@ -102,7 +102,7 @@ install: build ## all that the packages have, below $(DESTDIR)$(PREFIX), $(DESTD
 	sed 's,/usr/bin/connmonitor,$(PREFIX)/bin/connmonitor,' packaging/connmonitor.service \
 		>$(DESTDIR)$(SYSTEMDDIR)/systemd/system/connmonitor.service
 	chmod 0644 $(DESTDIR)$(SYSTEMDDIR)/systemd/system/connmonitor.service
-	install -m 0644 packaging/connmonitor.sysctl $(DESTDIR)$(SYSTEMDDIR)/sysctl.d/60-connmonitor.conf
+	install -m 0644 packaging/connmonitor.sysctl $(DESTDIR)$(SYSTEMDDIR)/sysctl.d/10-connmonitor.conf
 	install -m 0644 packaging/connmonitor.sysusers $(DESTDIR)$(SYSTEMDDIR)/sysusers.d/connmonitor.conf
 	install -m 0644 packaging/connmonitor.tmpfiles $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d/connmonitor.conf
 	@set -e; for f in default:default logrotate:logrotate.d; do \

@@ -19,7 +19,7 @@ func TestInstallBelowAPrefix(t *testing.T) {
 			for _, path := range []string{
 				prefix + "/bin/connmonitor", prefix + "/bin/connvitals",
 				prefix + "/share/man/man8/connmonitor.8.gz", prefix + "/share/doc/connmonitor/LICENSE",
-				lib + "/sysctl.d/60-connmonitor.conf", lib + "/sysusers.d/connmonitor.conf", lib + "/tmpfiles.d/connmonitor.conf",
+				lib + "/sysctl.d/10-connmonitor.conf", lib + "/sysusers.d/connmonitor.conf", lib + "/tmpfiles.d/connmonitor.conf",
 				"/etc/default/connmonitor", "/etc/logrotate.d/connmonitor",
 			} {
 				if _, ok := files[path]; !ok {

@@ -34,7 +34,11 @@ fi
 
 # Where there is neither, as in an unpacked archive, all is from 1980, the
 # earliest that every archive format can say.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 315532800)}
+commit_time() {
+	[ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$PWD" ] && git log -1 --format=%ct
+}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(commit_time || echo 315532800)}
+unset GOFLAGS GOAMD64 GOARM64
 VERSION=$(cat VERSION)
 export SOURCE_DATE_EPOCH VERSION
 

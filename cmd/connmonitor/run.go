@@ -23,8 +23,11 @@ import (
 // Exit statuses (contract 1.1).
 const (
 	exitGood  = 0
-	exitError = 1
+	exitError = 1 // starting again would not help
 	exitUsage = 2
+	// exitFault is of what is no fault of the user's; starting again may help
+	// (EX_SOFTWARE of sysexits.h).
+	exitFault = 70
 )
 
 // process is what run has of the operating system, so that tests can give it
@@ -235,7 +238,17 @@ func (s *session) monitor(ctx context.Context, c *config.Config, reload <-chan s
 	if !n.started {
 		s.supervisor.Status(notStarted(err))
 	}
-	return exitError
+	return statusOf(err)
+}
+
+// statusOf tells what the user can mend from what not.
+func statusOf(err error) int {
+	for _, known := range []error{monitor.ErrNoTarget, monitor.ErrImpossible, monitor.ErrReload, report.ErrClosed} {
+		if errors.Is(err, known) {
+			return exitError
+		}
+	}
+	return exitFault
 }
 
 // handle takes the signals until done.

@@ -32,16 +32,25 @@ add_user() {
 
 # What tmpfiles.d says, which systemd-tmpfiles does at boot; it does nothing
 # where /proc is missing. Logs of before may belong to root.
+# On some systems others than root make files in /var/log: a link is not
+# followed.
 add_logs() {
 	for log in /var/log/connmonitor.log /var/log/connmonitor.err; do
+		[ ! -L "$log" ] || continue
 		[ -e "$log" ] || install -m 0640 /dev/null "$log"
-		chown connmonitor:adm "$log"
+		chown -h connmonitor:adm "$log"
+		chmod 0640 "$log"
 	done
 }
 
-# What all files say about these two, not this package's alone: the
-# administrator's word is the last, as it will be at the next boot.
+# What all files say about these two, not this package's alone, as at the next
+# boot; and nothing where they are large enough, by whoever made them so.
 set_buffers() {
+	large=16777216
+	if [ "$(cat /proc/sys/net/core/rmem_max 2>/dev/null || echo 0)" -ge $large ] &&
+		[ "$(cat /proc/sys/net/core/wmem_max 2>/dev/null || echo 0)" -ge $large ]; then
+		return
+	fi
 	if running && [ -x /usr/lib/systemd/systemd-sysctl ]; then
 		/usr/lib/systemd/systemd-sysctl --prefix=/net/core/rmem_max --prefix=/net/core/wmem_max || :
 	elif running && [ -x /lib/systemd/systemd-sysctl ]; then
@@ -59,7 +68,7 @@ enable_unit() {
 			deb-systemd-helper update-state $unit >/dev/null || :
 		fi
 	elif [ $action = start ] && have systemctl; then
-		systemctl --quiet enable $unit || :
+		systemctl --quiet preset $unit || : # elsewhere the distribution says what is enabled
 	fi
 }
 
@@ -72,7 +81,7 @@ start_unit() {
 		deb-systemd-invoke $action $unit >/dev/null || :
 	elif [ $action = restart ]; then
 		systemctl try-restart $unit || :
-	else
+	elif systemctl --quiet is-enabled $unit; then
 		systemctl start $unit || :
 	fi
 }

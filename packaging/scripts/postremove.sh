@@ -28,7 +28,7 @@ remove_files() {
 	rm -f /var/log/connmonitor.log /var/log/connmonitor.log[.-]* \
 		/var/log/connmonitor.err /var/log/connmonitor.err[.-]* \
 		/run/connmonitor.conf /run/connmonitor.conf.new /etc/connmonitor.conf
-	rm -rf /var/lib/connmonitor
+	rm -rf /var/lib/connmonitor || : # a mount point stays
 }
 
 # Its group goes with it.
