@@ -88,14 +88,14 @@ func (c *container) installDeb() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if err := c.root.WriteFile("root/new.deb", data, 0o644); err != nil {
+	if err := c.root.WriteFile("srv/new.deb", data, 0o644); err != nil {
 		c.t.Fatal(err)
 	}
-	out := c.run("dpkg", "--install", "/root/new.deb")
+	out := c.run("dpkg", "--install", "/srv/new.deb")
 	if strings.Contains(out, "warning") || strings.Contains(out, "connmonitor.conf:") {
 		c.t.Errorf("dpkg --install: %s", out)
 	}
-	if err := c.root.Remove("root/new.deb"); err != nil {
+	if err := c.root.Remove("srv/new.deb"); err != nil {
 		c.t.Fatal(err)
 	}
 }
