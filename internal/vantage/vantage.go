@@ -189,7 +189,7 @@ func (p *Point) Loops() []func(beat func()) {
 	var loops []func(func())
 	for i := range p.families {
 		if f := &p.families[i]; f.err == nil {
-			loops = append(loops, f.loop.Do)
+			loops = append(loops, f.loop.Prove)
 		}
 	}
 	return loops
