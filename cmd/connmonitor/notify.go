@@ -47,9 +47,9 @@ func (n *notices) Running(now monitor.Tally, kept string) {
 		return
 	}
 	n.started = true
-	// The goroutine of the signals is not among them: SIGUSR1 opens files, which
-	// may rightly take any time (a pipe that nobody reads, a file system that
-	// hangs). Neither is that of standard input: it ends before READY=1.
+	// The goroutine that opens the logs again is not among them: it may rightly
+	// take any time (a pipe that nobody reads, a file system that hangs). Neither is
+	// that of standard input: it ends before READY=1.
 	s.supervisor.Watch(append(n.monitor.Loops(), s.errors.Prove)...)
 }
 
@@ -58,7 +58,11 @@ func (n *notices) Reloading() { n.session.supervisor.Reloading("reading the conf
 
 // Stopping implements monitor.Observer.
 func (n *notices) Stopping(err error) {
-	n.session.supervisor.Stopping(fmt.Sprintf("stopping: %v", err))
+	status := "finishing what is in flight"
+	if err != nil {
+		status = fmt.Sprintf("stopping: %v", err)
+	}
+	n.session.supervisor.Stopping(status)
 }
 
 // running says how much is monitored.

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
-	"syscall"
 	"time"
 
 	"connmonitor/internal/config"
@@ -54,12 +52,39 @@ func run(args []string, p process) int {
 		_, _ = fmt.Fprintf(p.stdout, "connmonitor Version %s\n", version)
 		return exitGood
 	}
-	s, err := open(c, p)
-	if err != nil {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	sig := handleSignals(p, stop)
+	defer sig.end()
+	s, err := until(ctx, func() (*session, error) { return open(c, p) })
+	switch {
+	case err != nil:
 		report.NewLog(p.stderr, report.Colour(p.stderr, p.getenv)).Error("OutputError", "%v", err)
 		return exitError
+	case s == nil:
+		return exitGood // ended while a file was being opened: a pipe without a reader
 	}
-	return s.finish(s.run())
+	return s.finish(s.run(ctx, sig))
+}
+
+// until is what f returns, or nothing when ctx ends before that: what f still
+// waits for is left to the end of the process.
+func until[T any](ctx context.Context, f func() (*T, error)) (*T, error) {
+	type result struct {
+		value *T
+		err   error
+	}
+	returned := make(chan result, 1)
+	go func() {
+		v, err := f()
+		returned <- result{v, err}
+	}()
+	select {
+	case r := <-returned:
+		return r.value, r.err
+	case <-ctx.Done():
+		return nil, nil
+	}
 }
 
 // session is one run of the program with its files open.
@@ -142,18 +167,10 @@ func (s *session) finish(status int) int {
 	return status
 }
 
-// run does what the command line asks for; the signals work from the beginning,
-// for a standard input may never end.
-func (s *session) run() int {
-	ctx, cancel := context.WithCancel(context.Background())
-	reload := make(chan struct{}, 1)
-	var handler sync.WaitGroup
-	done := make(chan struct{})
-	handler.Go(func() { s.handle(cancel, reload, done) })
-	defer handler.Wait()
-	defer close(done)
-	defer cancel()
-	c, err := s.firstLoad(ctx)
+// run does what the command line asks for, until ctx is cancelled.
+func (s *session) run(ctx context.Context, sig *signals) int {
+	go s.reopenOn(sig)
+	c, err := until(ctx, s.load) // a standard input may never end
 	switch {
 	case err != nil:
 		s.logLoad(err)
@@ -163,27 +180,7 @@ func (s *session) run() int {
 	case s.command.check:
 		return s.check(c)
 	}
-	return s.monitor(ctx, c, reload)
-}
-
-// firstLoad is load until ctx is cancelled, which returns neither. A read that
-// nothing comes of is left to the end of the process.
-func (s *session) firstLoad(ctx context.Context) (*config.Config, error) {
-	type result struct {
-		config *config.Config
-		err    error
-	}
-	loaded := make(chan result, 1)
-	go func() {
-		c, err := s.load()
-		loaded <- result{c, err}
-	}()
-	select {
-	case r := <-loaded:
-		return r.config, r.err
-	case <-ctx.Done():
-		return nil, nil
-	}
+	return s.monitor(ctx, c, sig.reload)
 }
 
 // load reads the configuration.
@@ -249,41 +246,4 @@ func statusOf(err error) int {
 		}
 	}
 	return exitFault
-}
-
-// handle takes the signals until done.
-func (s *session) handle(stop context.CancelFunc, reload chan<- struct{}, done <-chan struct{}) {
-	stopping := false
-	for {
-		select {
-		case <-done:
-			return
-		case sig := <-s.process.signals:
-			switch sig {
-			case syscall.SIGHUP:
-				select {
-				case reload <- struct{}{}:
-				default: // one is on its way, and will read the newest
-				}
-			case syscall.SIGUSR1:
-				s.reopen()
-			default:
-				if stopping {
-					s.process.exit(128 + int(sig.(syscall.Signal)))
-				}
-				stopping = true
-				s.supervisor.Stopping("finishing what is in flight")
-				stop()
-			}
-		}
-	}
-}
-
-// reopen opens the files of --log and --err again, after a rotation.
-func (s *session) reopen() {
-	for _, f := range s.files {
-		if err := f.Reopen(); err != nil {
-			s.log.Error("OutputError", "%v; going on with the one before", err)
-		}
-	}
 }

@@ -3,6 +3,11 @@
 package main_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -105,3 +110,76 @@ func TestEndIsBounded(t *testing.T) {
 // endMost is how long an end may take: 15 s (contract 1.1), and what a busy
 // machine adds.
 const endMost = 25 * time.Second
+
+// TestEndWhileALogIsOpened ends the program although a file of its command line
+// is a pipe that nobody reads: at the start, and after a rotation.
+func TestEndWhileALogIsOpened(t *testing.T) {
+	t.Parallel()
+	n := loopback(t)
+	t.Run("start", func(t *testing.T) {
+		t.Parallel()
+		p := start(t, n, setup{args: []string{"--err", namedPipe(t, t.TempDir()+"/err")}, stdin: "127.0.0.1 ping=20 numpings=1\n"})
+		p.until("it opens the pipe", p.opens)
+		p.signal(syscall.SIGTERM)
+		p.exits(exitGood)
+		p.silent()
+	})
+	t.Run("rotation", func(t *testing.T) {
+		t.Parallel()
+		path := t.TempDir() + "/log"
+		p := start(t, n, setup{args: []string{"--log", path}, stdin: "127.0.0.1 ping=20 numpings=1\n"})
+		log := grows(t, p, path)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		namedPipe(t, path)
+		p.signal(syscall.SIGUSR1)
+		p.until("it opens the pipe", p.opens)
+		before := log()
+		p.until("it goes on with the old file", func() bool { return log() > before })
+		p.signal(syscall.SIGTERM)
+		p.exits(exitGood)
+		p.silent()
+	})
+}
+
+// namedPipe makes a pipe at path (FIFO).
+func namedPipe(t *testing.T, path string) string {
+	t.Helper()
+	if err := syscall.Mkfifo(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// grows waits until the file at path has grown, and returns its size from then
+// on, whatever becomes of the name.
+func grows(t *testing.T, p *program, path string) (size func() int64) {
+	t.Helper()
+	p.until("it writes its log", func() bool {
+		info, err := os.Stat(path)
+		return err == nil && info.Size() > 0
+	})
+	f := device(t, path)
+	return func() int64 {
+		info, err := f.Stat()
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		return info.Size()
+	}
+}
+
+// opens reports whether a thread of the program is in openat(2), which only a
+// pipe keeps there.
+func (p *program) opens() bool {
+	calls, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", p.cmd.Process.Pid))
+	for _, path := range calls {
+		call, _ := os.ReadFile(path)
+		if number, _, _ := strings.Cut(string(call), " "); number == strconv.Itoa(syscall.SYS_OPENAT) {
+			return true
+		}
+	}
+	return false
+}

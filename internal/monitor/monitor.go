@@ -121,9 +121,7 @@ func (m *Monitor) Run(ctx context.Context, reload <-chan struct{}) error {
 	tidy(len(c.Targets))
 	m.o.Observer.Running(m.tally, "")
 	err := m.watch(ctx, reload)
-	if err != nil {
-		m.o.Observer.Stopping(err)
-	}
+	m.o.Observer.Stopping(err)
 	return errors.Join(err, p.finish(m, err))
 }
 

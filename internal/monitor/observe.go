@@ -13,7 +13,8 @@ type Observer interface {
 	Running(now Tally, kept string)
 	// Reloading tells that the configuration is about to be read again.
 	Reloading()
-	// Stopping tells that it ends by itself, and why.
+	// Stopping tells that it ends: by itself and why, or with nil because it was
+	// asked to.
 	Stopping(err error)
 }
 

@@ -39,7 +39,7 @@ func (d *diary) Running(now Tally, kept string) {
 }
 
 func (d *diary) Reloading()         { d.add("reloading") }
-func (d *diary) Stopping(err error) { d.add("stopping: " + err.Error()) }
+func (d *diary) Stopping(err error) { d.add(fmt.Sprintf("stopping: %v", err)) }
 
 func (d *diary) want(t *testing.T, lines ...string) {
 	t.Helper()
@@ -79,7 +79,7 @@ func TestObserverOfStandardInput(t *testing.T) {
 	inFakeTime(t, hosts("1ms"), "10.0.0.1 json=1\n", func(l *lab) {
 		l.reloadBy(nil)
 		l.end(nil)
-		d.want(t, `running 1 ""`, "reloading", `running 1 "cannot be read, it came from standard input"`)
+		d.want(t, `running 1 ""`, "reloading", `running 1 "cannot be read, it came from standard input"`, "stopping: <nil>")
 	}, func(o *Options) { o.Load, o.Observer = nil, d })
 }
 
