@@ -3,6 +3,7 @@
 package monitor
 
 import (
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -55,4 +56,38 @@ func TestPain10MemoryIsFlat(t *testing.T) {
 			t.Errorf("%d goroutines, 20 minutes before %d", n, goroutines)
 		}
 	})
+}
+
+// TestMemoryAfterReload: when nothing can come any more for the targets of the
+// configuration before, their memory is given back, without a collection that
+// garbage would have to bring about. The tables keep room for both.
+func TestMemoryAfterReload(t *testing.T) {
+	const targets = 2 * large
+	inFakeTime(t, "", "* ping=1h numpings=10\n"+numbered(targets), func(l *lab) {
+		var first uint64
+		for hours := 2; hours < 6; hours++ {
+			l.reload(fmt.Sprintf("* ping=%dh numpings=10\n", hours) + numbered(targets))
+			forced := forcedCollections()
+			l.pass(5 * time.Minute)
+			if forcedCollections() == forced {
+				t.Error("no memory is given back")
+			}
+			now := heap()
+			if first == 0 {
+				first = now
+			}
+			if now > first+first/10 {
+				t.Errorf("the heap has grown from %d to %d bytes", first, now)
+			}
+			if n := len(l.monitor.table.every()); n != targets {
+				t.Errorf("%d targets have a key", n)
+			}
+		}
+	})
+}
+
+func forcedCollections() uint32 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.NumForcedGC
 }

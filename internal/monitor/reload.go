@@ -5,7 +5,9 @@ package monitor
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"connmonitor/internal/config"
@@ -122,22 +124,37 @@ func (m *Monitor) apply(c *config.Config) (added, removed, kept int) {
 		fresh = append(fresh, &target{Target: v})
 	}
 	m.beginAll(fresh)
-	for _, gone := range old {
-		for _, t := range gone {
-			m.remove(t)
-			removed++
-		}
+	gone := slices.Concat(slices.Collect(maps.Values(old))...)
+	m.removeAll(gone)
+	return len(fresh), len(gone), kept
+}
+
+// removeAll removes targets, and gives back their memory when nothing can come
+// for them any more: they are many, and few timers.
+func (m *Monitor) removeAll(ts []*target) {
+	waits := map[time.Duration][]*target{}
+	for _, t := range ts {
+		m.remove(t)
+		waits[t.lingers()] = append(waits[t.lingers()], t)
 	}
-	return len(fresh), removed, kept
+	for wait, ts := range waits {
+		time.AfterFunc(wait, func() {
+			for i, t := range ts {
+				m.table.release(t.key)
+				ts[i] = nil
+			}
+			tidy(len(ts))
+		})
+	}
 }
 
 // large is how many targets make a configuration whose reading leaves memory
 // worth giving back.
 const large = 10_000
 
-// tidy gives back what reading a configuration of n targets has left: the
-// collector would keep it for garbage that hardly comes, as measuring makes
-// none.
+// tidy gives back what reading a configuration of n targets, or removing them,
+// has left: the collector would keep it for garbage that hardly comes, as
+// measuring makes none.
 func tidy(n int) {
 	if n >= large {
 		debug.FreeOSMemory()

@@ -142,7 +142,7 @@ func (m *Monitor) move(t *target, addr netip.Addr) {
 	m.table.replace(old)
 	t.mu.Unlock()
 	old.watch.Remove()
-	m.retire(old)
+	time.AfterFunc(old.lingers(), func() { m.table.release(old.key) })
 	m.table.add(t)
 	m.measure(t, addr)
 }
@@ -160,15 +160,14 @@ func (m *Monitor) remove(t *target) {
 	if w != nil {
 		w.Remove()
 	}
-	m.retire(t)
 }
 
-// retire frees the key of a removed target when the last result that could
-// come for it has come: a burst and its time-out, a trace of two, and as much
-// again.
-func (m *Monitor) retire(t *target) {
+// lingers is how long the key of a removed target is kept: until the last result
+// that could come for it has come, of a burst and its time-out, a trace of two,
+// and as much again.
+func (t *target) lingers() time.Duration {
 	last := time.Duration(t.NumPings)*t.Interval + 4*t.Timeout
-	time.AfterFunc(2*last+10*time.Second, func() { m.table.release(t.key) })
+	return 2*last + 10*time.Second
 }
 
 func (t *target) isRemoved() bool {
