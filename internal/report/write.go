@@ -34,10 +34,7 @@ func (o *Output) writeAll() error {
 		if b == nil {
 			return nil
 		}
-		o.writer.Excuse()
-		err := o.writeBatch(b)
-		o.writer.Beat()
-		if err != nil {
+		if err := o.writeBatch(b); err != nil {
 			return err
 		}
 		if o.queue.finish(b) {
@@ -108,12 +105,12 @@ func (o *Output) writeBatch(b *batch) error {
 // than nothing.
 func (o *Output) attempt(b *batch) error {
 	if b.torn {
-		if _, err := o.w.Write([]byte{'\n'}); err != nil {
+		if _, err := o.write([]byte{'\n'}); err != nil {
 			return err
 		}
 		b.torn = false
 	}
-	n, err := o.w.Write(b.rest())
+	n, err := o.write(b.rest())
 	b.advance(n)
 	if n > 0 && errors.Is(err, io.ErrShortWrite) {
 		return nil
@@ -122,6 +119,13 @@ func (o *Output) attempt(b *batch) error {
 		return io.ErrShortWrite
 	}
 	return err
+}
+
+// write may rightly take any time: a reader decides.
+func (o *Output) write(p []byte) (int, error) {
+	o.writer.Excuse()
+	defer o.writer.Beat()
+	return o.w.Write(p)
 }
 
 // gone reports whether err means that there will never be a reader again. A
@@ -171,9 +175,15 @@ func (o *Output) faultKey() string { return "output " + o.name }
 func (o *Output) pause() {
 	timer := time.NewTimer(retryPause)
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-o.ending:
+	for {
+		select {
+		case <-timer.C:
+			return
+		case <-o.ending:
+			return
+		case <-o.writer.Asked():
+			o.writer.Beat()
+		}
 	}
 }
 
