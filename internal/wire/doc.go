@@ -2,7 +2,9 @@
 
 // Package wire appends and parses the headers of the datagrams that probes consist of and that answers to them carry:
 // IPv4 (RFC 791), IPv6 with its extension headers (RFC 8200), ICMP (RFC 792, RFC 1191), ICMPv6 (RFC 4443), their
-// multi-part extensions (RFC 4884), UDP (RFC 768), and the Internet checksum (RFC 1071).
+// multi-part extensions (RFC 4884) with the MPLS label stack in them (RFC 4950), UDP (RFC 768), TCP as far as a SYN and
+// its answers go (RFC 9293), and the Internet checksum (RFC 1071), also with the word that gives it a wanted value. It
+// knows the names and traceroute(8)'s marks of ICMP errors.
 //
 // It is pure: no sockets, no clock, no allocation. Append functions write into the caller's buffer, as append does;
 // parsers read bytes in place, and every slice that they return is a part of their argument, so it is valid as long as

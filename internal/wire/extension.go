@@ -18,7 +18,7 @@ const (
 
 // ExtensionObject is an object of an ICMP extension structure.
 type ExtensionObject struct {
-	// Class says what it is: 1 an MPLS label stack (RFC 4950), 2 interface information (RFC 5837).
+	// Class says what it is: 1 an MPLS label stack (RFC 4950, for [ParseMPLS]), 2 interface information (RFC 5837).
 	Class uint8
 	// CType is the sub-type, with a meaning for each class.
 	CType uint8
@@ -65,10 +65,35 @@ func walkExtensions(b []byte, yield func(ExtensionObject) bool) {
 	}
 }
 
+// filledByObjects says whether the objects of the extension structure b end where it ends. One without objects is such a
+// structure.
+func filledByObjects(b []byte) bool {
+	filled := extensionHeaderLen
+	walkExtensions(b, func(o ExtensionObject) bool {
+		filled += extensionHeaderLen + len(o.Data)
+		return true
+	})
+	return filled == len(b)
+}
+
 // validExtensions says whether an extension structure of version 2 starts at b and ends where b ends.
 func validExtensions(b []byte) bool {
 	if len(b) < extensionHeaderLen || b[0]>>4 != extensionVersion {
 		return false
 	}
 	return binary.BigEndian.Uint16(b[2:]) == 0 || Checksum(b) == 0
+}
+
+// AppendExtensions appends an extension structure with its checksum to dst (the layout is at [Extensions]). The data of
+// an object has at most 65531 bytes, and whole 32-bit words of them (RFC 4884 7).
+func AppendExtensions(dst []byte, objects ...ExtensionObject) []byte {
+	start := len(dst)
+	dst = append(dst, extensionVersion<<4, 0, 0, 0)
+	for _, o := range objects {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(extensionHeaderLen+len(o.Data)))
+		dst = append(dst, o.Class, o.CType)
+		dst = append(dst, o.Data...)
+	}
+	binary.BigEndian.PutUint16(dst[start+2:], Checksum(dst[start:]))
+	return dst
 }

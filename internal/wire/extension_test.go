@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// mplsExtension is an MPLS label stack with one entry: label 24015, bottom of stack, TTL 1 (RFC 4950).
+	// mplsExtension is an MPLS label stack with one entry: label 384240, bottom of stack, TTL 1 (RFC 4950).
 	mplsExtension = "2000 8026 0008 0101 5dcf 0101"
 	// twoObjects adds the index of the incoming interface (RFC 5837: role 0, ifIndex) to it.
 	twoObjects = "2000 7e11 0008 0101 5dcf 0101 0008 0208 0000 0005"

@@ -24,10 +24,6 @@ const (
 	Type6EchoReply              uint8 = 129
 )
 
-// CodeFragmentationNeeded is the code of an ICMP destination unreachable that carries the MTU of the next hop
-// (RFC 1191 4).
-const CodeFragmentationNeeded uint8 = 4
-
 // icmpHeaderLen is the length in bytes of every ICMP and ICMPv6 header here.
 const icmpHeaderLen = 8
 

@@ -103,9 +103,11 @@ func ParseError6(b []byte) (Error, bool) {
 // splitExtensions parts body, what follows the ICMP header, into quoted datagram and extension structure. Length is
 // what the length field says of the former, in bytes.
 //
-// A sender older than RFC 4884 leaves the field zero. A structure at byte 128 is believed then when its version and
-// its checksum are right (RFC 4884 5.5); one without a checksum would be too easily mistaken for our own payload. The
-// same goes for a length that cannot be: shorter than 128 bytes, or longer than the message.
+// A sender older than RFC 4884 leaves the field zero and puts a structure at byte 128 (RFC 4884 5.5), where a router that
+// quotes more than 128 bytes has our own payload. A structure is believed there when all is right that can be checked:
+// the version, a checksum, which must be there, and objects that fill it to its last byte. Random payload has the first
+// two once in a million times, and objects besides once in 2^36. The same goes for a length that cannot be: shorter than
+// 128 bytes, or longer than the message.
 func splitExtensions(body []byte, length int) (quoted, extensions []byte) {
 	if length >= minExtendedQuote && length+extensionHeaderLen <= len(body) {
 		return body[:length:length], body[length:]
@@ -114,7 +116,7 @@ func splitExtensions(body []byte, length int) (quoted, extensions []byte) {
 		return body, nil
 	}
 	rest := body[minExtendedQuote:]
-	if !validExtensions(rest) || binary.BigEndian.Uint16(rest[2:]) == 0 {
+	if !validExtensions(rest) || binary.BigEndian.Uint16(rest[2:]) == 0 || !filledByObjects(rest) {
 		return body, nil
 	}
 	return body[:minExtendedQuote:minExtendedQuote], rest

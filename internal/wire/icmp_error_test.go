@@ -4,6 +4,8 @@ package wire
 
 import (
 	"bytes"
+	"encoding/hex"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -77,6 +79,10 @@ func TestParseError4Extensions(t *testing.T) {
 		badChecksum = "2000 8027 0008 0101 5dcf 0101"
 		version1    = "1000 9026 0008 0101 5dcf 0101"
 	)
+	checksummed := func(digits string) string { return hex.EncodeToString(withChecksum(unhex(t, digits))) }
+	notFilled := checksummed("2000 0000 0004 0101 5dcf 0101")
+	tooLong := checksummed("2000 0000 0009 0101 5dcf 0101")
+	cut := checksummed("2000 0000 0008 0101 5dcf 0101 0008 0101 5dcf")
 	tests := []struct {
 		name, word         string
 		quoted             int
@@ -96,6 +102,10 @@ func TestParseError4Extensions(t *testing.T) {
 		{"legacy without checksum is payload", "0000 0000", 128, noChecksum, 140, 0},
 		{"legacy with wrong checksum is payload", "0000 0000", 128, badChecksum, 140, 0},
 		{"legacy with version 1 is payload", "0000 0000", 128, version1, 140, 0},
+		{"legacy that its object does not fill is payload", "0000 0000", 128, notFilled, 140, 0},
+		{"legacy with an object that is too long is payload", "0000 0000", 128, tooLong, 140, 0},
+		{"legacy with a second object that is cut is payload", "0000 0000", 128, cut, 146, 0},
+		{"legacy with two objects", "0000 0000", 128, twoObjects, 128, 20},
 		{"length 0, 128 bytes", "0000 0000", 128, "", 128, 0},
 		{"length 0, long quote", "0000 0000", 548, "", 548, 0},
 		{"length 0, extension elsewhere", "0000 0000", 132, valid, 144, 0},
@@ -122,6 +132,44 @@ func TestParseError4Extensions(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestOwnPayloadIsNoExtension quotes probes of every length whole, as Linux does up to 576 bytes and IPv6 up to 1280:
+// what lies at byte 128 is our own payload, the bytes in turn behind a nonce, and not a router's.
+func TestOwnPayloadIsNoExtension(t *testing.T) {
+	random := randomBytes(64)
+	for size := range 1500 {
+		for shift := range 4 {
+			body := append(bytes.Clone(random[shift:shift+20+8+4*shift]), make([]byte, size)...)
+			for i := range size {
+				body[len(body)-size+i] = byte(i)
+			}
+			if quoted, extensions := splitExtensions(body, 0); extensions != nil || len(quoted) != len(body) {
+				t.Fatalf("%d bytes of payload behind %d: extensions %x", size, len(body)-size, extensions)
+			}
+		}
+	}
+}
+
+// TestRandomPayloadIsNoExtension gives random payload all but what it cannot have: objects that fill it. One in 65,000
+// has that too, by chance.
+func TestRandomPayloadIsNoExtension(t *testing.T) {
+	random := rand.New(rand.NewPCG(4884, 4950))
+	taken, rounds := 0, 20000
+	for range rounds {
+		body := make([]byte, 128+12+random.IntN(400)&^1)
+		for i := range body {
+			body[i] = byte(random.Uint32())
+		}
+		body[128] = 0x20
+		withChecksum(body[128:])
+		if _, extensions := splitExtensions(body, 0); extensions != nil {
+			taken++
+		}
+	}
+	if taken > 5 {
+		t.Errorf("%d of %d random payloads with version and checksum right were taken for extensions", taken, rounds)
 	}
 }
 

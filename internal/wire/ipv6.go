@@ -22,6 +22,9 @@ const (
 
 // IPv6 is the fixed IPv6 header.
 type IPv6 struct {
+	// HeaderLen is the length in bytes with the extension headers that were walked, at least 40. [AppendIPv6] writes the
+	// fixed header alone and ignores it.
+	HeaderLen int
 	// TrafficClass is DSCP and ECN (RFC 2474, RFC 3168).
 	TrafficClass uint8
 	// FlowLabel has 20 bits (RFC 6437).
@@ -82,10 +85,12 @@ func ParseIPv6(b []byte) (h IPv6, proto uint8, payload []byte, ok bool) {
 	if h.PayloadLen < len(payload) && (h.PayloadLen > 0 || h.NextHeader != nextHopByHop) {
 		payload = payload[:h.PayloadLen]
 	}
+	length := len(payload)
 	proto, payload, ok = skipIPv6Extensions(h.NextHeader, payload)
 	if !ok {
 		return IPv6{}, 0, nil, false
 	}
+	h.HeaderLen = ipv6HeaderLen + length - len(payload)
 	return h, proto, payload, true
 }
 

@@ -23,7 +23,7 @@ func packet6(tb testing.TB, payloadLen, next, rest string) []byte {
 func TestParseIPv6(t *testing.T) {
 	got, proto, payload, ok := ParseIPv6(capture(t, "ipv6_echo_request"))
 	want := IPv6{
-		FlowLabel: 0x21868, PayloadLen: 24, NextHeader: ProtoICMPv6, HopLimit: 64,
+		HeaderLen: 40, FlowLabel: 0x21868, PayloadLen: 24, NextHeader: ProtoICMPv6, HopLimit: 64,
 		Src: [16]byte{0x20, 0x01, 0x0d, 0xb8, 0, 1, 15: 2}, Dst: [16]byte{0x20, 0x01, 0x0d, 0xb8, 0, 2, 15: 2},
 	}
 	if !ok || got != want || proto != ProtoICMPv6 {
@@ -69,9 +69,12 @@ func TestParseIPv6WalksToTheUpperLayer(t *testing.T) {
 			if test.name == "padding left out" {
 				rest += "0000"
 			}
-			_, proto, payload, ok := ParseIPv6(packet6(t, test.payloadLen, test.next, rest))
+			h, proto, payload, ok := ParseIPv6(packet6(t, test.payloadLen, test.next, rest))
 			if want := unhex(t, udp); !ok || proto != test.proto || !bytes.Equal(payload, want) {
 				t.Errorf("ParseIPv6 = %d, %x, %v, want %d, %x", proto, payload, ok, test.proto, want)
+			}
+			if want := 40 + len(unhex(t, test.extensions)); h.HeaderLen != want {
+				t.Errorf("header of %d bytes, want %d", h.HeaderLen, want)
 			}
 		})
 	}
@@ -126,6 +129,9 @@ func FuzzParseIPv6(f *testing.F) {
 			return
 		}
 		checkWithin(t, "payload", b, payload)
+		if h.HeaderLen < 40 || h.HeaderLen+len(payload) > len(b) {
+			t.Fatalf("header of %d bytes and payload of %d in %d", h.HeaderLen, len(payload), len(b))
+		}
 		if isIPv6Extension(proto) {
 			t.Fatalf("ParseIPv6 stopped at extension header %d", proto)
 		}

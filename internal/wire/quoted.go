@@ -17,8 +17,16 @@ type Quoted struct {
 	Src, Dst netip.Addr
 	// Protocol is the upper layer's, behind any IPv6 extension headers.
 	Protocol uint8
-	// TTL is what was left when the router gave up (the hop limit in IPv6); TOS is the traffic class in IPv6.
+	// TTL is what was left when the router gave up (the hop limit in IPv6), 1 as a rule; TOS is the traffic class in IPv6.
 	TTL, TOS uint8
+	// IPID and DF are identification and Don't Fragment; zero in IPv6, which has neither.
+	IPID uint16
+	DF   bool
+	// FlowLabel has 20 bits; zero in IPv4, which has none.
+	FlowLabel uint32
+	// HeaderLen is the length of the IP header in bytes: more than 20 tells of options, in IPv6 more than 40 of extension
+	// headers.
+	HeaderLen int
 	// Length is that of the whole datagram in bytes, as quoted (with the fixed header in IPv6).
 	Length int
 	// Type, ID and Seq are the type, identifier and sequence of an ICMP or ICMPv6 echo. They are filled for other types
@@ -52,7 +60,7 @@ func ParseQuoted4(b []byte) (Quoted, bool) {
 	}
 	q := Quoted{
 		Src: netip.AddrFrom4(h.Src), Dst: netip.AddrFrom4(h.Dst),
-		Protocol: h.Protocol, TTL: h.TTL, TOS: h.TOS, Length: h.TotalLen,
+		Protocol: h.Protocol, TTL: h.TTL, TOS: h.TOS, IPID: h.ID, DF: h.DF, HeaderLen: h.HeaderLen, Length: h.TotalLen,
 	}
 	if q.Protocol == ProtoICMPv6 || !q.parseUpper(payload) {
 		return Quoted{}, false
@@ -69,7 +77,8 @@ func ParseQuoted6(b []byte) (Quoted, bool) {
 	}
 	q := Quoted{
 		Src: netip.AddrFrom16(h.Src), Dst: netip.AddrFrom16(h.Dst),
-		Protocol: proto, TTL: h.HopLimit, TOS: h.TrafficClass, Length: ipv6HeaderLen + h.PayloadLen,
+		Protocol: proto, TTL: h.HopLimit, TOS: h.TrafficClass, FlowLabel: h.FlowLabel, HeaderLen: h.HeaderLen,
+		Length: ipv6HeaderLen + h.PayloadLen,
 	}
 	if proto == ProtoICMP || !q.parseUpper(payload) {
 		return Quoted{}, false
@@ -103,4 +112,20 @@ func (q *Quoted) parseUpper(b []byte) bool {
 	}
 	q.Payload = b[quotedUpperLen:]
 	return true
+}
+
+// UpperLen is how many bytes from the start of the upper layer's header are quoted: 8 by routers that keep to RFC 792,
+// more by those that keep to RFC 1812 4.3.2.3 and by all of IPv6.
+func (q Quoted) UpperLen() int { return quotedUpperLen + len(q.Payload) }
+
+// WithoutPadding is q less the zeros at the end of its payload. A datagram that was quoted in part may be filled up with
+// zeros before extensions (RFC 4884 4), though its length says that payload was there: where an error has extensions,
+// those zeros say nothing of the probe. Zeros that the probe did end with are left out too.
+func (q Quoted) WithoutPadding() Quoted {
+	n := len(q.Payload)
+	for n > 0 && q.Payload[n-1] == 0 {
+		n--
+	}
+	q.Payload = q.Payload[:n]
+	return q
 }

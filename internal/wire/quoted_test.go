@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -18,11 +19,11 @@ var (
 // the same of mtr.
 func TestDefect12QuotedDatagramNamesItsProbe(t *testing.T) {
 	echo := Quoted{
-		Src: source4, Dst: target4, Protocol: ProtoICMP, TTL: 1, Length: 44,
+		Src: source4, Dst: target4, Protocol: ProtoICMP, TTL: 1, IPID: 41877, DF: true, HeaderLen: 20, Length: 44,
 		Type: TypeEchoRequest, ID: 13540, Seq: 1, Checksum: 0xac60,
 	}
 	big := echo
-	big.TTL, big.Length, big.ID, big.Checksum = 64, 1428, 13545, 0x5ed5
+	big.TTL, big.IPID, big.Length, big.ID, big.Checksum = 64, 0, 1428, 13545, 0x5ed5
 	tests := []struct {
 		capture string
 		want    Quoted
@@ -31,15 +32,15 @@ func TestDefect12QuotedDatagramNamesItsProbe(t *testing.T) {
 		{"ipv4_time_exceeded_echo", echo, 16},
 		{"ipv4_fragmentation_needed", big, 520},
 		{"ipv4_time_exceeded_udp", Quoted{
-			Src: source4, Dst: target4, Protocol: ProtoUDP, TTL: 1, Length: 40,
+			Src: source4, Dst: target4, Protocol: ProtoUDP, TTL: 1, IPID: 14388, HeaderLen: 20, Length: 40,
 			SrcPort: 56988, DstPort: 33434, UDPLength: 20, Checksum: 0xec5d,
 		}, 12},
 		{"ipv4_port_unreachable", Quoted{
-			Src: source4, Dst: target4, Protocol: ProtoUDP, TTL: 1, Length: 40,
+			Src: source4, Dst: target4, Protocol: ProtoUDP, TTL: 1, IPID: 35698, HeaderLen: 20, Length: 40,
 			SrcPort: 49410, DstPort: 33435, UDPLength: 20, Checksum: 0xec5d,
 		}, 12},
 		{"ipv4_time_exceeded_tcp", Quoted{
-			Src: source4, Dst: target4, Protocol: ProtoTCP, TTL: 1, Length: 60,
+			Src: source4, Dst: target4, Protocol: ProtoTCP, TTL: 1, IPID: 35205, HeaderLen: 20, Length: 60,
 			SrcPort: 54587, DstPort: 80, TCPSeq: 3952391679,
 		}, 32},
 	}
@@ -60,19 +61,19 @@ func TestDefect17TracesOverIPv6(t *testing.T) {
 		payload int
 	}{
 		{"ipv6_time_exceeded_echo", Quoted{
-			Src: source6, Dst: target6, Protocol: ProtoICMPv6, TTL: 1, Length: 64,
+			Src: source6, Dst: target6, Protocol: ProtoICMPv6, TTL: 1, FlowLabel: 0x21868, HeaderLen: 40, Length: 64,
 			Type: Type6EchoRequest, ID: 13541, Seq: 1, Checksum: 0x5b7d,
 		}, 16},
 		{"ipv6_packet_too_big", Quoted{
-			Src: source6, Dst: target6, Protocol: ProtoICMPv6, TTL: 64, Length: 1448,
+			Src: source6, Dst: target6, Protocol: ProtoICMPv6, TTL: 64, FlowLabel: 0x21868, HeaderLen: 40, Length: 1448,
 			Type: Type6EchoRequest, ID: 13546, Seq: 1, Checksum: 0x2a8b,
 		}, 1184},
 		{"ipv6_time_exceeded_udp", Quoted{
-			Src: source6, Dst: target6, Protocol: ProtoUDP, TTL: 1, Length: 60,
+			Src: source6, Dst: target6, Protocol: ProtoUDP, TTL: 1, FlowLabel: 0xa25dd, HeaderLen: 40, Length: 60,
 			SrcPort: 37038, DstPort: 33434, UDPLength: 20, Checksum: 0x5b9e,
 		}, 12},
 		{"ipv6_port_unreachable", Quoted{
-			Src: source6, Dst: target6, Protocol: ProtoUDP, TTL: 1, Length: 60,
+			Src: source6, Dst: target6, Protocol: ProtoUDP, TTL: 1, FlowLabel: 0x592d0, HeaderLen: 40, Length: 60,
 			SrcPort: 44138, DstPort: 33435, UDPLength: 20, Checksum: 0x5b9e,
 		}, 12},
 	}
@@ -107,8 +108,75 @@ func TestParseQuoted4TrafficClass(t *testing.T) {
 // TestParseQuoted4BehindOptions is Defect 10 in the quoted header.
 func TestParseQuoted4BehindOptions(t *testing.T) {
 	q, ok := ParseQuoted4(unhex(t, "4600 0020 0000 0000 0111 0000 c000 0202 c633 6402 9404 0000 c102 829b 0008 ec5d"))
-	if !ok || q.SrcPort != 49410 || q.DstPort != 33435 {
-		t.Errorf("ParseQuoted4 = %+v, %v, want ports 49410 and 33435", q, ok)
+	if !ok || q.SrcPort != 49410 || q.DstPort != 33435 || q.HeaderLen != 24 {
+		t.Errorf("ParseQuoted4 = %+v, %v, want ports 49410 and 33435 behind 24 bytes", q, ok)
+	}
+}
+
+// TestParseQuoted6BehindExtensions finds the probe behind hop-by-hop options and an atomic fragment header.
+func TestParseQuoted6BehindExtensions(t *testing.T) {
+	q, ok := ParseQuoted6(packet6(t, "0018", "00", "2c00 0104 0000 0000 1100 0000 dead beef c102 829b 0008 ec5d"))
+	if !ok || q.Protocol != ProtoUDP || q.SrcPort != 49410 || q.DstPort != 33435 || q.HeaderLen != 56 {
+		t.Errorf("ParseQuoted6 = %+v, %v, want ports 49410 and 33435 behind 56 bytes", q, ok)
+	}
+}
+
+// TestParseQuoted4OfEightBytes is a router that quotes no more than RFC 792 asks for: 28 bytes in all.
+func TestParseQuoted4OfEightBytes(t *testing.T) {
+	tests := []struct {
+		capture string
+		want    Quoted
+	}{
+		{"ipv4_time_exceeded_echo", Quoted{Protocol: ProtoICMP, Length: 44, Type: TypeEchoRequest, ID: 13540, Seq: 1}},
+		{"ipv4_time_exceeded_udp", Quoted{Protocol: ProtoUDP, Length: 40, SrcPort: 56988, DstPort: 33434, UDPLength: 20}},
+		{"ipv4_time_exceeded_tcp", Quoted{Protocol: ProtoTCP, Length: 60, SrcPort: 54587, DstPort: 80, TCPSeq: 3952391679}},
+	}
+	for _, test := range tests {
+		t.Run(test.capture, func(t *testing.T) {
+			whole, _ := ParseError4(payload4(t, test.capture))
+			q, ok := ParseQuoted4(whole.Quoted[:28])
+			if !ok || q.UpperLen() != 8 || len(q.Payload) != 0 {
+				t.Fatalf("ParseQuoted4 = %+v, %v, want 8 bytes of the upper layer", q, ok)
+			}
+			want := test.want
+			want.Src, want.Dst, want.TTL, want.HeaderLen = source4, target4, 1, 20
+			want.IPID, want.DF, want.Checksum = q.IPID, q.DF, q.Checksum // They are held to their values above.
+			checkQuoted(t, q, ok, want, nil)
+		})
+	}
+}
+
+// TestParseQuoted4BehindNAT shows what an address translator left in the quoted header: the caller sees the addresses
+// and ports that the router saw.
+func TestParseQuoted4BehindNAT(t *testing.T) {
+	e, _ := ParseError4(payload4(t, "ipv4_time_exceeded_udp"))
+	rewritten := bytes.Clone(e.Quoted)
+	copy(rewritten[12:], []byte{203, 0, 113, 9, 10, 0, 0, 1})
+	copy(rewritten[20:], []byte{0x04, 0x00, 0x00, 0x35})
+	q, ok := ParseQuoted4(rewritten)
+	if !ok || q.Src != netip.MustParseAddr("203.0.113.9") || q.Dst != netip.MustParseAddr("10.0.0.1") ||
+		q.SrcPort != 1024 || q.DstPort != 53 {
+		t.Errorf("ParseQuoted4 = %+v, %v, want the rewritten addresses and ports", q, ok)
+	}
+}
+
+// TestWithoutPadding is a router that quotes 28 bytes and fills them up to 128 for its extensions, though the probe's
+// length says that there was payload.
+func TestWithoutPadding(t *testing.T) {
+	probe, _ := ParseError4(payload4(t, "ipv4_time_exceeded_echo"))
+	message := slices.Concat([]byte{TypeTimeExceeded, 0, 0, 0, 0, 32, 0, 0}, probe.Quoted[:28], make([]byte, 100),
+		unhex(t, mplsExtension))
+	e, _ := ParseError4(message)
+	q, ok := ParseQuoted4(e.Quoted)
+	if !ok || e.Extensions == nil || q.UpperLen() != 24 {
+		t.Fatalf("ParseQuoted4 = %+v, %v, want 24 bytes with the padding", q, ok)
+	}
+	if got := q.WithoutPadding(); got.UpperLen() != 8 || got.ID != q.ID || got.Seq != q.Seq {
+		t.Errorf("WithoutPadding = %+v, want the first 8 bytes", got)
+	}
+	q.Payload = []byte{0, 1, 0, 2, 0, 0}
+	if got := q.WithoutPadding(); !bytes.Equal(got.Payload, []byte{0, 1, 0, 2}) {
+		t.Errorf("WithoutPadding left %x, want 00010002", got.Payload)
 	}
 }
 
@@ -194,8 +262,11 @@ func fuzzParseQuoted(f *testing.F, parse func([]byte) (Quoted, bool), header int
 			return
 		}
 		checkWithin(t, "payload", b, q.Payload)
-		if len(b) < header+8+len(q.Payload) {
-			t.Fatalf("%d bytes of payload in %d", len(q.Payload), len(b))
+		if q.HeaderLen < header || len(b) < q.HeaderLen+q.UpperLen() {
+			t.Fatalf("%d bytes of upper layer behind %d in %d", q.UpperLen(), q.HeaderLen, len(b))
+		}
+		if !bytes.HasPrefix(b[q.HeaderLen+8:], q.Payload) {
+			t.Fatalf("payload %x is not behind the header of %d bytes", q.Payload, q.HeaderLen)
 		}
 		checkUpper(t, q, b)
 	})

@@ -94,12 +94,20 @@ func checkUntouched(t *testing.T, was, b []byte) {
 func TestParsersDoNotAllocate(t *testing.T) {
 	ip4, ip6 := capture(t, "ipv4_time_exceeded_echo"), capture(t, "ipv6_time_exceeded_echo")
 	icmp4, icmp6 := payload4(t, "ipv4_time_exceeded_echo"), payload6(t, "ipv6_time_exceeded_echo")
-	udp, extensions := payload4(t, "ipv4_udp"), unhex(t, mplsExtension)
+	udp, tcp, extensions := payload4(t, "ipv4_udp"), payload4(t, "ipv4_tcp_syn_ack"), unhex(t, mplsExtension)
+	legacy := errorMessage(t, TypeTimeExceeded, "0000 0000", 128, mplsExtension)
 	tests := map[string]func() bool{
-		"ParseIPv4":    func() bool { _, _, ok := ParseIPv4(ip4); return ok },
-		"ParseIPv6":    func() bool { _, _, _, ok := ParseIPv6(ip6); return ok },
-		"ParseEcho":    func() bool { _, _, ok := ParseEcho(icmp4); return ok },
-		"ParseUDP":     func() bool { _, _, ok := ParseUDP(udp); return ok },
+		"ParseIPv4": func() bool { _, _, ok := ParseIPv4(ip4); return ok },
+		"ParseIPv6": func() bool { _, _, _, ok := ParseIPv6(ip6); return ok },
+		"ParseEcho": func() bool { _, _, ok := ParseEcho(icmp4); return ok },
+		"ParseUDP":  func() bool { _, _, ok := ParseUDP(udp); return ok },
+		"ParseTCP": func() bool {
+			h, _, _ := ParseTCP(tcp)
+			_, ok := h.AnsweredSYN()
+			return ok
+		},
+		"ParseMPLS":    func() bool { _, ok := ParseMPLS(extensions); return ok },
+		"legacy":       func() bool { e, _ := ParseError4(legacy); return e.Extensions != nil },
 		"ParseError4":  func() bool { _, ok := ParseError4(icmp4); return ok },
 		"ParseError6":  func() bool { _, ok := ParseError6(icmp6); return ok },
 		"ParseQuoted4": func() bool { _, ok := ParseQuoted4(icmp4[8:]); return ok },
@@ -130,6 +138,8 @@ func TestAppendersDoNotAllocateInARoomyBuffer(t *testing.T) {
 	buf := make([]byte, 0, 128)
 	var addr4 [4]byte
 	var addr16 [16]byte
+	segment := TCP{Ack: 1}
+	object := ExtensionObject{Class: ClassMPLS, CType: CTypeIncomingStack, Data: []byte{0, 0, 1, 1}}
 	tests := map[string]func() int{
 		"AppendIPv4":   func() int { return len(AppendIPv4(buf, IPv4{TTL: 1})) },
 		"AppendIPv6":   func() int { return len(AppendIPv6(buf, IPv6{HopLimit: 1})) },
@@ -137,6 +147,17 @@ func TestAppendersDoNotAllocateInARoomyBuffer(t *testing.T) {
 		"AppendUDP":    func() int { return len(AppendUDP(buf, UDP{Length: 8})) },
 		"UDPChecksum4": func() int { return int(UDPChecksum4(addr4, addr4, buf[:8])) },
 		"UDPChecksum6": func() int { return int(UDPChecksum6(addr16, addr16, buf[:8])) },
+		"AppendTCP":    func() int { return len(AppendTCP(buf, segment)) },
+		"AppendSYN":    func() int { return len(AppendSYN(buf, 1, 2, 3, 1460)) },
+		"AppendRST":    func() int { return len(AppendRST(buf, segment)) },
+		"TCPChecksum4": func() int { return int(TCPChecksum4(addr4, addr4, buf[:20])) },
+		"TCPChecksum6": func() int { return int(TCPChecksum6(addr16, addr16, buf[:20])) },
+		"AppendMPLS":   func() int { return len(AppendMPLS(buf, 1, 2)) },
+		"AppendExtensions": func() int {
+			return len(AppendExtensions(buf, object))
+		},
+		"BalanceEcho": func() int { BalanceEcho(buf[:16], 8, 0, 7); return int(buf[:4][3]) },
+		"BalanceUDP":  func() int { BalanceUDP(buf[:16], 8, 0, 7); return int(buf[:8][7]) },
 	}
 	for name, run := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -195,6 +216,13 @@ func TestAppendKeepsWhatIsInTheBuffer(t *testing.T) {
 		"AppendIPv6": func(b []byte) []byte { return AppendIPv6(b, h6) },
 		"AppendEcho": func(b []byte) []byte { return AppendEcho(b, Echo{Type: 8, ID: 1, Seq: 2}) },
 		"AppendUDP":  func(b []byte) []byte { return AppendUDP(b, UDP{SrcPort: 1, DstPort: 2, Length: 8}) },
+		"AppendTCP":  func(b []byte) []byte { return AppendTCP(b, TCP{SrcPort: 1, DstPort: 2, Seq: 3}) },
+		"AppendSYN":  func(b []byte) []byte { return AppendSYN(b, 1, 2, 3, 1460) },
+		"AppendRST":  func(b []byte) []byte { return AppendRST(b, TCP{SrcPort: 1, DstPort: 2, Ack: 3}) },
+		"AppendMPLS": func(b []byte) []byte { return AppendMPLS(b, 1, 2) },
+		"AppendExtensions": func(b []byte) []byte {
+			return AppendExtensions(b, ExtensionObject{1, 1, []byte{0, 0, 1, 1}})
+		},
 	}
 	for name, appendTo := range tests {
 		t.Run(name, func(t *testing.T) {
