@@ -81,14 +81,30 @@ MANDIR     ?= $(PREFIX)/share/man
 ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
 BASHDIR    ?= $(PREFIX)/share/bash-completion/completions
 
+# make build && sudo make install
+#
+# What `make build` has made is installed as it is, and built only where it is
+# missing or older than a source, or where an architecture is asked for: root
+# need not have Go, and leaves no files of its own in a checkout. Who calls
+# sudo is asked to build first, but not where the place is another's (DESTDIR).
+BUILT   := $(addprefix $(BINDIR)/,$(PROGRAMS))
+SOURCES := VERSION go.mod go.sum \
+	$(shell find cmd/ internal/ -type f ! -name '*_test.go' ! -path '*/testdata/*')
+
+$(BUILT) &: $(SOURCES) $(if $(filter file,$(origin GOARCH)),,FORCE)
+	@test -z "$$SUDO_USER" -o -n "$(DESTDIR)" || { echo "$(BINDIR) is not up to date; before this: make build" >&2; exit 1; }
+	@$(MAKE) --no-print-directory build
+.PHONY: FORCE
+FORCE:
+
 # The packages are made of what this installs (scripts/package.sh). What an
 # administrator has changed below /etc stays.
 .PHONY: install
-install: build ## all that the packages have, below $(DESTDIR)$(PREFIX), $(DESTDIR)/etc
+install: $(BUILT) ## all that the packages have, below $(DESTDIR)$(PREFIX), $(DESTDIR)/etc
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8 \
 		$(DOCDIR)/examples $(BASHDIR) $(ZSHDIR) $(SYSCONFDIR)/default $(SYSCONFDIR)/logrotate.d \
 		$(addprefix $(SYSTEMDDIR)/,systemd/system sysctl.d sysusers.d tmpfiles.d))
-	install -m 0755 $(addprefix $(BINDIR)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 $(BUILT) $(DESTDIR)$(PREFIX)/bin/
 	@set -e; for page in $(MAN1) $(MAN5) $(MAN8); do \
 		to=$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}.gz; \
 		gzip -9n <$$page >$$to; chmod 0644 $$to; \

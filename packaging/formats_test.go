@@ -84,6 +84,11 @@ func checkRPM(t *testing.T, file, arch string, installed map[string]entry) {
 		"connmonitor "+version(t)+" 1 "+architectures[arch].rpm+" Apache-2.0 localhost "+epoch; got != want {
 		t.Errorf("header %q, want %q", got, want)
 	}
+	// What the scriptlets call; nfpm adds nothing of itself.
+	requires := strings.Fields(output(t, "rpm", "--query", "--package", "--nosignature", "--requires", file))
+	if want := []string{"/bin/sh", "coreutils", "/usr/bin/getent", "/usr/sbin/groupadd", "/usr/sbin/useradd"}; !slices.Equal(requires, want) {
+		t.Errorf("requires %q, want %q", requires, want)
+	}
 	var config []string
 	for line := range strings.Lines(query("[%{FILENAMES} %{FILEFLAGS:fflags} %{FILEUSERNAME}/%{FILEGROUPNAME}\n]")) {
 		words := strings.Fields(line)

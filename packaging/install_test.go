@@ -4,9 +4,11 @@ package packaging
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestInstallBelowAPrefix installs where an administrator does by hand: systemd
@@ -49,5 +51,47 @@ func TestInstallKeepsConfiguration(t *testing.T) {
 		if got := read(t, filepath.Join(root, path)); got != "mine\n" {
 			t.Errorf("%s was overwritten: %q", path, got)
 		}
+	}
+}
+
+// TestInstallBuildsNothingAnew installs, as root does by sudo, what make build
+// has made: there is no Go, and a checkout gets no files of root's. What is
+// older than the sources is not installed.
+func TestInstallBuildsNothingAnew(t *testing.T) {
+	need(t, "make", "gzip")
+	root, bin, path := t.TempDir(), t.TempDir(), t.TempDir()
+	built := exec.CommandContext(t.Context(), "make", "--no-print-directory", "build", "BINDIR="+bin)
+	built.Dir, built.Env = "..", environment()
+	if out, err := built.CombinedOutput(); err != nil {
+		t.Fatalf("make build: %v\n%s", err, out)
+	}
+	called := filepath.Join(path, "called")
+	write(t, filepath.Join(path, "go"), "#!/bin/sh\ntouch "+called+"\nexit 1\n")
+	if err := os.Chmod(filepath.Join(path, "go"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	bySudo := func() (string, error) {
+		command := exec.CommandContext(t.Context(), "make", "--no-print-directory", "install", "BINDIR="+bin,
+			"PREFIX="+root+"/usr", "SYSCONFDIR="+root+"/etc", "SYSTEMDDIR="+root+"/usr/lib")
+		command.Dir, command.Env = "..", append(environment(), "SUDO_USER=somebody", "PATH="+path+":"+os.Getenv("PATH"))
+		out, err := command.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := bySudo(); err != nil {
+		t.Errorf("make install: %v\n%s", err, out)
+	}
+	if _, err := os.Stat(called); err == nil {
+		t.Error("make install has called go, though all is built")
+	}
+	for _, name := range []string{"connmonitor", "connvitals"} {
+		if read(t, filepath.Join(root, "usr/bin", name)) != read(t, filepath.Join(bin, name)) {
+			t.Errorf("%s is not what was built", name)
+		}
+	}
+	if err := os.Chtimes(filepath.Join(bin, "connvitals"), time.Time{}, time.Unix(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := bySudo(); err == nil || !strings.Contains(out, "before this: make build") {
+		t.Errorf("make install of an old program, by sudo: %v\n%s", err, out)
 	}
 }

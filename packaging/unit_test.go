@@ -47,7 +47,7 @@ func TestUnitVerifies(t *testing.T) {
 	if out := verify(t, read(t, unit)); out != "" {
 		t.Errorf("systemd-analyze verify says:\n%s", out)
 	}
-	bad := strings.Replace(read(t, unit), "RestartSec=2", "RestartSec=twice", 1)
+	bad := strings.Replace(read(t, unit), "RestartSec=5", "RestartSec=twice", 1)
 	if out := verify(t, bad); !strings.Contains(out, "twice") {
 		t.Errorf("systemd-analyze verify finds no fault in RestartSec=twice: %q", out)
 	}
@@ -93,6 +93,7 @@ func TestUnitKeepsTheContract(t *testing.T) {
 		"ExecReload=/bin/kill -HUP $MAINPID",
 		"Restart=on-failure",
 		"RestartPreventExitStatus=1 2",
+		"StartLimitIntervalSec=0",
 		"TimeoutStopSec=20",
 		"User=connmonitor",
 		"AmbientCapabilities=CAP_NET_RAW",
@@ -139,10 +140,16 @@ func TestUnitMakesTheConfiguration(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			script := regexp.MustCompile(`/(var|etc)/`).ReplaceAllString(preparation(t), root+"/$1/")
+			// The group need not exist here.
+			script := strings.ReplaceAll(preparation(t), "chgrp connmonitor ", "chgrp \"$(id -g)\" ")
+			script = regexp.MustCompile(`/(var|etc)/`).ReplaceAllString(script, root+"/$1/")
 			output(t, "sh", "-c", script)
-			if got := read(t, filepath.Join(root, "var/run/connmonitor.conf")); got != test.want {
+			path := filepath.Join(root, "var/run/connmonitor.conf")
+			if got := read(t, path); got != test.want {
 				t.Errorf("the configuration is %q, want %q", got, test.want)
+			}
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o007 != 0 {
+				t.Errorf("the configuration is for everybody: %v, %v", info, err)
 			}
 		})
 	}

@@ -20,6 +20,18 @@ esac
 have() { command -v "$1" >/dev/null 2>&1; }
 running() { [ -d /run/systemd/system ]; }
 
+# dpkg's purge removes no account but one that this package has made, which a
+# mark says: an administrator's may own files that another account with its
+# number would inherit. The mark is where the service cannot write.
+add_account() {
+	found=$(getent passwd connmonitor || getent group connmonitor || :)
+	add_user
+	if [ "$1" = configure ] && [ -z "$found" ]; then
+		mkdir -p /var/lib/misc
+		: >/var/lib/misc/connmonitor.made-account
+	fi
+}
+
 add_user() {
 	if have systemd-sysusers && systemd-sysusers connmonitor.conf; then
 		return
@@ -86,7 +98,7 @@ start_unit() {
 	fi
 }
 
-add_user
+add_account "$1"
 add_logs
 set_buffers
 enable_unit

@@ -4,8 +4,9 @@
 # After the files are gone. dpkg calls it as "remove", later perhaps "purge",
 # and as "upgrade" and others; rpm as "0" for the last package, "1" when another
 # took its place. Purge takes everything away that the service or an
-# administrator made for it. rpm knows no purge: what was measured stays, and
-# so does the user that it belongs to.
+# administrator made for it, /etc/connmonitor.conf too: it means nothing to
+# anything else, and connmonitor(8) says so. rpm knows no purge: what was
+# measured stays, and so does the user that it belongs to.
 set -e
 
 unit=connmonitor.service
@@ -31,21 +32,28 @@ remove_files() {
 	rm -rf /var/lib/connmonitor || : # a mount point stays
 }
 
-# Its group goes with it.
-remove_user() {
+# Only the account that postinstall.sh has made, as its mark says; one that was
+# there before stays. Debian has no rule here, and packages differ: some leave
+# every account behind, so that no other inherits its number and with it files
+# that were forgotten. Ours has made none beside those that go with it, because
+# its service may write nowhere else. The group goes with the user.
+remove_account() {
+	mark=/var/lib/misc/connmonitor.made-account
+	[ -e $mark ] || return 0
 	if getent passwd connmonitor >/dev/null; then
 		userdel connmonitor || :
 	fi
 	if getent group connmonitor >/dev/null; then
 		groupdel connmonitor || :
 	fi
+	rm -f $mark
 }
 
 case "$1" in
 purge)
 	forget_unit
+	remove_account
 	remove_files
-	remove_user
 	reload
 	;;
 remove) reload ;;

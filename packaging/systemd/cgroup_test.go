@@ -13,8 +13,8 @@ import (
 )
 
 // makeCgroups makes a cgroup below this process' own in each hierarchy that
-// systemd uses to tell units by. A container that has not its own would share
-// them with the next.
+// systemd uses to tell units by, or to limit them. A container that has not its
+// own would share them with the next.
 func makeCgroups(t *testing.T, name string) []string {
 	t.Helper()
 	paths, err := cgroupPaths()
@@ -43,8 +43,30 @@ func inUse(path string) bool {
 	return exists("/proc/" + number)
 }
 
-// cgroupPaths are this process' cgroups in the hierarchies of systemd: version
-// 2, the named one of version 1, or both.
+// hierarchies are those that containers use: version 2, and of version 1 the
+// named one and those of the controllers for which the unit has a limit.
+var hierarchies = []string{"", "name=systemd", "memory", "pids"}
+
+// version is how a container's systemd sees cgroups. The filters of addresses
+// are in force with version 2 only, the limits where their controllers are.
+type version string
+
+// The values are those of SYSTEMD_NSPAWN_UNIFIED_HIERARCHY.
+const (
+	version1 version = "0"
+	version2 version = "1"
+)
+
+// versionWithLimits is the version whose hierarchies have the controllers.
+func versionWithLimits() version {
+	if exists("/sys/fs/cgroup/memory/memory.limit_in_bytes") {
+		return version1
+	}
+	return version2
+}
+
+// cgroupPaths are this process' cgroups in those of the hierarchies that there
+// are.
 func cgroupPaths() ([]string, error) {
 	own, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -57,7 +79,7 @@ func cgroupPaths() ([]string, error) {
 	var paths []string
 	for line := range strings.Lines(string(own)) {
 		words := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(words) < 3 || words[1] != "" && words[1] != "name=systemd" {
+		if len(words) < 3 || !slices.Contains(hierarchies, words[1]) {
 			continue
 		}
 		if mounted := cgroupMount(string(mounts), words[1]); mounted != "" {

@@ -29,6 +29,7 @@ type container struct {
 	ended   chan struct{} // and it has
 	output  bytes.Buffer  // of boot.sh; to be read after the end
 	cgroups []string
+	version version  // of its cgroups
 	init    int      // process 1 as seen from outside; 0 when there is none
 	root    *os.Root // its root folder; no link leads out of it
 }
@@ -63,12 +64,13 @@ func needs(t *testing.T, tools ...string) {
 }
 
 // boot boots a copy of the Debian in root.
-func boot(t *testing.T, root string) *container {
+func boot(t *testing.T, root string, v version) *container {
 	t.Helper()
-	c := &container{t: t, name: fmt.Sprintf("%s%d-%s", prefix, os.Getpid(), strings.ToLower(t.Name()))}
+	c := &container{t: t, version: v, name: fmt.Sprintf("%s%d-%s", prefix, os.Getpid(), strings.ToLower(t.Name()))}
 	c.cgroups = makeCgroups(t, c.name)
 	script := []string{"sh", "testdata/boot.sh", root, t.TempDir(), c.name}
 	c.cmd = exec.Command("unshare", slices.Concat(namespaces, script, c.cgroups)...)
+	c.cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY="+string(v))
 	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	c.start()
@@ -137,6 +139,19 @@ func (c *container) waitUntilUp() {
 		c.t.Fatal(err)
 	}
 	c.root = root
+	if c.version == version1 {
+		c.delegate()
+	}
+}
+
+// delegate hands the controllers of version 1 over to the container's systemd,
+// which nspawn lets it read only.
+func (c *container) delegate() {
+	c.t.Helper()
+	for _, controller := range []string{"memory", "pids"} {
+		c.run("mount", "-o", "remount,bind,rw", "/sys/fs/cgroup/"+controller)
+	}
+	c.run("systemctl", "daemon-reexec")
 }
 
 // findInit looks for a process among the descendants of unshare that is
@@ -176,6 +191,15 @@ func procStatus(pid int, key string) []string {
 		}
 	}
 	return nil
+}
+
+// net runs a command of this machine in the network of the container.
+func (c *container) net(args ...string) {
+	c.t.Helper()
+	enter := []string{"--target", strconv.Itoa(c.init), "--net", "--"}
+	if out, err := exec.Command("nsenter", append(enter, args...)...).CombinedOutput(); err != nil {
+		c.t.Fatalf("%q: %v\n%s", args, err, out)
+	}
 }
 
 // command is a command inside.

@@ -5,6 +5,7 @@ package systemd_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -49,12 +50,11 @@ func (c *container) testKill() {
 
 // testWatchdog stops the process where it stands.
 func (c *container) testWatchdog() {
-	const dropIn = "/run/systemd/system/connmonitor.service.d"
 	if limit := c.show("WatchdogUSec"); limit == "0" || limit == "infinity" {
 		c.t.Errorf("WatchdogSec is %q", limit)
 	}
-	c.write(dropIn+"/test.conf", "[Service]\nWatchdogSec=4\nTimeoutAbortSec=4\n")
-	c.run("systemctl", "daemon-reload")
+	restore := c.dropIn("WatchdogSec=4\nTimeoutAbortSec=4\nRestartSec=100ms")
+	defer restore()
 	c.measure("127.0.0.6 ping=50 json=1\n")
 	pid, from := c.mainPID(), len(c.read(logFile))
 	c.logged("before the stop", from, answers("127.0.0.6"))
@@ -64,8 +64,46 @@ func (c *container) testWatchdog() {
 		c.t.Errorf("no watchdog in the journal:\n%s", out)
 	}
 	c.logged("after the watchdog", len(c.read(logFile)), answers("127.0.0.6"))
-	c.run("rm", "-r", dropIn)
+}
+
+// testLastingFault has /var/log be read-only for longer than many starts take,
+// and then mended.
+func (c *container) testLastingFault() {
+	const starts = 25
+	c.run("systemctl", "stop", unit)
+	c.write(runFile, "127.0.0.10 ping=50 json=1\n")
+	restore := c.dropIn("RestartSec=1ms")
+	defer restore()
+	from := len(c.read(logFile))
+	c.run("mount", "--bind", "/var/log", "/var/log")
+	c.run("mount", "-o", "remount,bind,ro", "/var/log")
+	if out, err := c.try("systemctl", "start", unit); err == nil {
+		c.t.Errorf("the service has started: %s", out)
+	}
+	eventually(c.t, "starts that fail", func() bool {
+		n, _ := strconv.Atoi(c.show("NRestarts"))
+		if c.show("ActiveState") == "failed" {
+			c.t.Fatalf("systemd has given up after %d restarts: %s", n, c.show("Result"))
+		}
+		return n > starts
+	})
+	c.run("umount", "/var/log")
+	eventually(c.t, "start after the fault", func() bool { return c.show("ActiveState") == "active" })
+	c.running()
+	c.logged("after the fault", from, answers("127.0.0.10"))
+}
+
+// dropIn adds settings to the unit's service until restore is called.
+func (c *container) dropIn(settings string) (restore func()) {
+	c.t.Helper()
+	const folder = "/run/systemd/system/connmonitor.service.d"
+	c.write(folder+"/test.conf", "[Service]\n"+settings+"\n")
 	c.run("systemctl", "daemon-reload")
+	return func() {
+		c.t.Helper()
+		c.run("rm", "-r", folder)
+		c.run("systemctl", "daemon-reload")
+	}
 }
 
 // signal sends a signal to the main process.

@@ -128,10 +128,12 @@ func (c *container) logged(what string, from int, good func(record) bool) {
 		if len(text) < from {
 			c.t.Fatalf("the log has shrunk from %d to %d bytes", from, len(text))
 		}
-		text = text[from:]
-		return slices.ContainsFunc(c.records(text[:strings.LastIndexByte(text, '\n')+1]), good)
+		return slices.ContainsFunc(c.records(whole(text[from:])), good)
 	})
 }
+
+// whole are the lines of a text that are.
+func whole(text string) string { return text[:strings.LastIndexByte(text, '\n')+1] }
 
 // answers is a record of a host that has answered all pings.
 func answers(name string) func(record) bool {

@@ -57,6 +57,26 @@ func (c *container) testAdministratorsFile() {
 	c.logged("127.0.0.4", 0, answers("127.0.0.4"))
 }
 
+// testSecretFile starts the service with a file in /etc that is for root alone:
+// it may read its copy, and others may not.
+func (c *container) testSecretFile() {
+	c.write(etcFile, "127.0.0.9 ping=50 json=1\n")
+	c.run("chmod", "0600", etcFile)
+	c.run("systemctl", "stop", unit)
+	c.run("rm", runFile)
+	// What was left half done is not taken over, mode and all.
+	c.write(runFile+".new", "of before\n")
+	c.run("systemctl", "start", unit)
+	c.running()
+	c.logged("127.0.0.9", 0, answers("127.0.0.9"))
+	if got := strings.TrimSpace(c.run("stat", "--format=%a %U:%G", runFile)); got != "640 root:connmonitor" {
+		c.t.Errorf("the copy is %q, want 640 root:connmonitor", got)
+	}
+	if out, err := c.try("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "cat", runFile); err == nil {
+		c.t.Errorf("anybody may read the copy: %s", out)
+	}
+}
+
 // testFlags has the service take flags from where an administrator puts them.
 func (c *container) testFlags() {
 	const path = "/etc/default/connmonitor"
