@@ -23,14 +23,14 @@ var floors = [][]string{
 	// privilege stands beside rawsock, not in it: it gives up what is of no use
 	// any more, and that is the programs' knowledge, not the sockets'.
 	{"vitals", "wire", "alarm", "heartbeat", "privilege"},
-	{"rawsock"},
+	{"rawsock", "onset"},
 	{"prober", "resolve"},
-	{"ping", "trace", "service"},
+	{"ping", "trace", "pmtu", "service"},
 	// vantage is what connmonitor and connvitals share: the sockets by
 	// privilege, the plans by settings. Without it both would wire the rooms
 	// below it, each in its own way.
-	// supervisor is as high as a room must be for a dependency.
-	{"vantage", "report", "history", "events", "supervisor"},
+	// supervisor and mmdb are as high as a room must be for a dependency.
+	{"vantage", "report", "history", "events", "supervisor", "mmdb"},
 	{"alert", "remote"},
 	{"web"},
 	{"config"},
@@ -38,13 +38,15 @@ var floors = [][]string{
 	{"cmd/connmonitor", "cmd/connvitals"},
 }
 
-// netlab builds the networks of the tests, simnet plays one in fake time, bench
+// netlab builds the networks of the tests, simnet plays one in fake time,
+// executable builds a program of ours and looks at it while it runs, bench
 // measures the programs from outside. They stand beside the house: no program
 // may contain them.
 const (
-	netlab = "netlab"
-	simnet = "simnet"
-	bench  = "bench"
+	netlab     = "netlab"
+	simnet     = "simnet"
+	executable = "executable"
+	bench      = "bench"
 	// packages, services and containers are made of tests, of what packaging
 	// holds.
 	packages   = "packaging"
@@ -53,7 +55,7 @@ const (
 )
 
 // testsOnly are the rooms beside the house.
-var testsOnly = []string{netlab, simnet, bench, packages, services, containers}
+var testsOnly = []string{netlab, simnet, executable, bench, packages, services, containers}
 
 // small is the program that shall stay small and start at once: what it is made
 // of, and all rooms of the first smallFloors floors, use the standard library
@@ -62,6 +64,11 @@ const (
 	small       = module + "/cmd/connvitals"
 	smallFloors = 4
 )
+
+// smallReads is what the small program uses besides: without the file of AS
+// numbers it could ask for them by DNS only, which tells a third party what is
+// being looked at.
+var smallReads = map[string]string{"mmdb": "github.com/oschwald/maxminddb-golang/v2"}
 
 // unsafeRooms lists who may use package unsafe: system calls take pointers.
 var unsafeRooms = []string{"rawsock", "alarm", "privilege", netlab}
@@ -195,6 +202,9 @@ func checkOutside(p pkg, imported string, small bool) []string {
 	if ours(imported) || isStandard(imported) || strings.HasPrefix(imported, "golang.org/x/") {
 		return nil
 	}
+	if lib, ok := smallReads[room(p.ImportPath)]; ok && imported == lib {
+		return nil
+	}
 	return []string{p.ImportPath + ": imports " + imported + "; connvitals and the rooms below floor 4 use the standard library and golang.org/x only"}
 }
 
@@ -268,6 +278,9 @@ func TestHouseRulesBite(t *testing.T) {
 		{"the played network in a program", "internal/monitor", "monitor", "connmonitor/internal/simnet", "imports simnet"},
 		{"the played network may use prober", "internal/simnet", "simnet", "connmonitor/internal/prober", ""},
 		{"the played network makes no system calls", "internal/simnet", "simnet", "unsafe", "imports unsafe"},
+		{"the program under test in a program", "internal/monitor", "monitor", "connmonitor/internal/executable", "imports executable, which is for tests only"},
+		{"the program under test leaves networks to the lab", "internal/executable", "executable", "connmonitor/internal/netlab", "imports netlab, which is for tests only"},
+		{"the program under test needs no pointers", "internal/executable", "executable", "os/exec golang.org/x/sys/unix unsafe", "imports unsafe"},
 		{"the lab may use all", "internal/netlab", "netlab", "connmonitor/internal/prober golang.org/x/sys/unix unsafe", ""},
 		{"the measurements in a program", "internal/monitor", "monitor", "connmonitor/bench", "imports bench, which is for tests only"},
 		{"the measurements, but for their tests", "bench", "bench", "connmonitor/internal/prober", "sees programs from outside"},
@@ -303,4 +316,9 @@ func TestSmallProgramBites(t *testing.T) {
 	other := pkg{ImportPath: module + "/cmd/connmonitor", Name: "main", Imports: []string{report.ImportPath}}
 	wantOne(t, "a part of connvitals", checkHouse([]pkg{report, vitals}), "internal/report: imports go.uber.org/zap")
 	wantOne(t, "a part of connmonitor alone", checkHouse([]pkg{report, other}), "")
+	file := pkg{ImportPath: module + "/internal/mmdb", Name: "mmdb", Imports: []string{smallReads["mmdb"]}}
+	vitals.Imports = []string{file.ImportPath}
+	wantOne(t, "the file of AS numbers", checkHouse([]pkg{file, vitals}), "")
+	file.Imports = []string{"github.com/oschwald/geoip2-golang"}
+	wantOne(t, "another library", checkHouse([]pkg{file, vitals}), "internal/mmdb: imports github.com/oschwald/geoip2-golang")
 }

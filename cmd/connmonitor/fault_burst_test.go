@@ -4,7 +4,6 @@ package main_test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
@@ -15,39 +14,9 @@ import (
 	"connmonitor/internal/netlab"
 )
 
-// kernelCounters reads the counters of the calling thread's network: "Icmp
-// OutErrors", "Ip6OutDiscards".
-func kernelCounters(t *testing.T) map[string]int {
-	t.Helper()
-	all := make(map[string]int)
-	for _, file := range []string{"snmp", "snmp6"} {
-		text, err := os.ReadFile("/proc/thread-self/net/" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var names []string
-		for line := range strings.Lines(string(text)) {
-			words := strings.Fields(line)
-			switch {
-			case len(words) == 2: // a name and a value
-				all[words[0]], _ = strconv.Atoi(words[1])
-			case len(names) == 0 || names[0] != words[0]: // names, and their values in the next line
-				names = words
-			default:
-				for i, word := range words[1:] {
-					all[strings.TrimSuffix(words[0], ":")+" "+names[i+1]], _ = strconv.Atoi(word)
-				}
-				names = nil
-			}
-		}
-	}
-	return all
-}
-
 // unsent are the replies that a responder could not send, for want of room.
-func unsent(t *testing.T, n *netlab.Node) int {
-	t.Helper()
-	return counters(t, n, "Icmp OutErrors", "Ip OutDiscards", "Icmp6OutErrors", "Ip6OutDiscards")
+func unsent(n *netlab.Node) int {
+	return n.Count("Icmp OutErrors", "Ip OutDiscards", "Icmp6OutErrors", "Ip6OutDiscards")
 }
 
 // responder makes the server of a farm what it is on a machine of its own, where
@@ -102,7 +71,7 @@ func ownBursts(t *testing.T, v6 bool, payload int, pin string) {
 		first = top.Host6(1)
 	}
 	line, hosts := span(first, 1000)
-	before, watch := unsent(t, top.Server), newSleeper(t)
+	before, watch := unsent(top.Server), newSleeper(t)
 	p := start(t, top.Client, setup{
 		wrap:  []string{pin, "--cpu-list", "0"},
 		stdin: fmt.Sprintf("* ping=1000 numpings=1 json=1 payload=%d\n%s\n", payload, line),
@@ -114,7 +83,7 @@ func ownBursts(t *testing.T, v6 bool, payload int, pin string) {
 	h.resume(p)
 	p.more(2, hosts...)
 	p.terminates()
-	n := unsent(t, top.Server) - before
+	n := unsent(top.Server) - before
 	if n > 0 && watch.latest() > starvation {
 		t.Skipf("the responder could not send %d replies; this machine leaves who wants to run waiting for %v", n, watch.latest())
 	}

@@ -3,14 +3,10 @@
 package main_test
 
 import (
-	"bytes"
 	"fmt"
-	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"connmonitor/internal/netlab"
 )
@@ -56,15 +52,11 @@ func connect(t *testing.T, client, server *netlab.Node, pid int) {
 	client.IP("link", "set", "veth-a", "addrgenmode", "none", "up")
 	server.IP("link", "set", "veth-b", "addrgenmode", "none", "up")
 	for _, prefix := range []string{"fe80::%s/64", "fd07::%s/64"} {
-		server.IP("addr", "add", fmt.Sprintf(prefix, "b"), "dev", "veth-b", "nodad")
+		server.Address(fmt.Sprintf(prefix, "b"), "veth-b")
 	}
 	server.IP("neigh", "replace", "fd07::a", "lladdr", a, "dev", "veth-b", "nud", "permanent")
 	server.IP("neigh", "replace", "fe80::a", "lladdr", a, "dev", "veth-b", "nud", "permanent")
-	for late := time.Now().Add(hang); !connected(t, client, server); time.Sleep(time.Millisecond) {
-		if time.Now().After(late) {
-			t.Fatal("the devices have no carrier or no address")
-		}
-	}
+	netlab.Await(t, "carrier of both devices", func() bool { return carries(client, "veth-a") && carries(server, "veth-b") })
 	client.IP("neigh", "replace", "fd07::b", "lladdr", b, "dev", "veth-a", "nud", "permanent")
 	client.IP("neigh", "replace", "fe80::b", "lladdr", b, "dev", "veth-a", "nud", "permanent")
 	for _, prefix := range []string{"fe80::%s/64", "fd07::%s/64"} {
@@ -72,28 +64,9 @@ func connect(t *testing.T, client, server *netlab.Node, pid int) {
 	}
 }
 
-// connected reports whether both devices carry frames, and whether the server
-// takes its addresses for its own, which it does a moment after it was given
-// them.
-func connected(t *testing.T, client, server *netlab.Node) bool {
-	t.Helper()
-	for n, device := range map[*netlab.Node]string{client: "veth-a", server: "veth-b"} {
-		if !strings.Contains(n.IP("link", "show", device), "state UP") {
-			return false
-		}
-	}
-	var routes []byte
-	var err error
-	server.Do(func() { routes, err = os.ReadFile("/proc/thread-self/net/ipv6_route") })
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, address := range []string{"fe80::b", "fd07::b"} {
-		if !bytes.Contains(routes, fmt.Appendf(nil, "%x 80 ", netip.MustParseAddr(address).AsSlice())) {
-			return false
-		}
-	}
-	return true
+// carries reports whether a device carries frames.
+func carries(n *netlab.Node, device string) bool {
+	return strings.Contains(n.IP("link", "show", device), "state UP")
 }
 
 // TestFaultLinkDownWhileSending takes the link down again and again while pings
@@ -139,7 +112,7 @@ func TestFaultLinkDownWhileSending(t *testing.T) {
 // come back: the link went down between the two.
 func underway(t *testing.T, top *netlab.Topology) int {
 	t.Helper()
-	answered := counters(t, top.Server, "Icmp OutEchoReps", "Icmp6OutEchoReplies") +
-		counters(t, top.Client, "Icmp OutEchoReps", "Icmp6OutEchoReplies") // on its loopback
-	return answered - counters(t, top.Client, "Icmp InEchoReps", "Icmp6InEchoReplies")
+	answered := top.Server.Count("Icmp OutEchoReps", "Icmp6OutEchoReplies") +
+		top.Client.Count("Icmp OutEchoReps", "Icmp6OutEchoReplies") // on its loopback
+	return answered - top.Client.Count("Icmp InEchoReps", "Icmp6InEchoReplies")
 }

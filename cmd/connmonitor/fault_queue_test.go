@@ -115,20 +115,20 @@ func TestFaultReceiveBufferFull(t *testing.T) {
 				first = top.Host6(1)
 			}
 			targets, names := span(first, hosts)
-			before := unsent(t, top.Server)
+			before := unsent(top.Server)
 			p := start(t, top.Client, setup{
 				wrap:  []string{modest, "--bounding-set", "-net_admin"},
 				stdin: fmt.Sprintf("* ping=60000 numpings=2 interval=3000 timeout=2500 json=1 payload=41\n%s\n", targets),
 			})
 			h := signalled(t)
-			p.until("a ping of each host", func() bool { return requests(t, top.Client) >= hosts })
+			p.until("a ping of each host", func() bool { return requests(top.Client) >= hosts })
 			h.stop(p)
-			p.until("a packet that was dropped", func() bool { return dropped(t, top.Client) > 0 })
+			p.until("a packet that was dropped", func() bool { return dropped(top.Client) > 0 })
 			h.resume(p)
 			p.more(1, names...)
 			p.says(0, bufferFull)
 			p.terminates()
-			if n := unsent(t, top.Server) - before; n != 0 {
+			if n := unsent(top.Server) - before; n != 0 {
 				t.Skipf("the responder could not send %d replies: the fault was its own", n)
 			}
 			p.lossless()
@@ -138,27 +138,17 @@ func TestFaultReceiveBufferFull(t *testing.T) {
 }
 
 // requests is how many echo requests a node has sent.
-func requests(t *testing.T, n *netlab.Node) int {
-	t.Helper()
-	return counters(t, n, "Icmp OutEchos", "Icmp6OutEchos")
+func requests(n *netlab.Node) int {
+	return n.Count("Icmp OutEchos", "Icmp6OutEchos")
 }
 
 // dropped is how many packets the raw sockets of a node had no room for.
-func dropped(t *testing.T, n *netlab.Node) (sum int) {
-	t.Helper()
-	n.Do(func() {
-		for _, file := range []string{"raw", "raw6"} {
-			text, err := os.ReadFile("/proc/thread-self/net/" + file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for line := range strings.Lines(string(text)) {
-				words := strings.Fields(line)
-				drops, _ := strconv.Atoi(words[len(words)-1]) // but for the line of the names
-				sum += drops
-			}
-		}
-	})
+func dropped(n *netlab.Node) (sum int) {
+	for line := range strings.Lines(n.Proc("raw") + n.Proc("raw6")) {
+		words := strings.Fields(line)
+		drops, _ := strconv.Atoi(words[len(words)-1]) // but for the line of the names
+		sum += drops
+	}
 	return sum
 }
 

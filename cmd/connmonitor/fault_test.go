@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"connmonitor/internal/netlab"
 )
 
 // The tests in the files fault_*_test.go do to the program what its own host
@@ -121,21 +119,4 @@ func episodes(t *testing.T, log []entry, host string, want int, causes ...string
 // program, which a test cannot see to.
 func busy(e entry) bool {
 	return e.typ == "" && slices.ContainsFunc(starved, func(begin string) bool { return strings.HasPrefix(e.text, begin) })
-}
-
-// counters reads counters of a node, "Icmp OutErrors" of /proc/net/snmp or
-// "Ip6OutDiscards" of snmp6, and returns their sum.
-func counters(t *testing.T, n *netlab.Node, names ...string) (sum int) {
-	t.Helper()
-	n.Do(func() {
-		all := kernelCounters(t)
-		for _, name := range names {
-			v, ok := all[name]
-			if !ok {
-				t.Fatalf("the kernel has no counter %s", name)
-			}
-			sum += v
-		}
-	})
-	return sum
 }

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"connmonitor/internal/executable"
 	"connmonitor/internal/netlab"
 )
 
@@ -59,7 +58,7 @@ func TestForms(t *testing.T) {
 			[]string{"127.0.0.1 127.0.0.1 ping", "127.0.0.1 127.0.0.1 scan", "localhost 127.0.0.1 ping"},
 		},
 	}
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	for _, test := range tests {
 		for feed, s := range feeds(t, test.text) {
 			t.Run(test.name+"/"+feed, func(t *testing.T) {
@@ -153,7 +152,7 @@ func serve(t *testing.T, n *netlab.Node, software string) {
 // member, a line and a terminal's colour.
 func TestDefect19HostileServerHeader(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	serve(t, n, "evil\",\"injected\":\"1\x1b[31m\ttab\xff\\")
 	p := start(t, n, setup{stdin: "127.0.0.1 ping=0 scan=20 json=1\n"})
 	p.out.has("\n", 3)
@@ -173,7 +172,7 @@ func TestDefect19HostileServerHeader(t *testing.T) {
 // beside each other: no line takes a reply of the other (pain 1).
 func TestDefect3SameHostTwice(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	const text = "127.0.0.1 ping=20 numpings=5 json=1\n127.0.0.1 ping=20 numpings=5 json=1\n::1 ping=20 numpings=5 json=1\n::1 ping=20 numpings=5 payload=4 json=1\n"
 	ps := []*program{start(t, n, setup{stdin: text}), start(t, n, setup{stdin: text})}
 	for _, p := range ps {
@@ -194,7 +193,7 @@ func TestDefect3SameHostTwice(t *testing.T) {
 // packets vanish (defect 1).
 func TestPain5DeadHostSpoilsNobody(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	n.NFT("table ip fence {\n chain input {\n type filter hook input priority 0;\n ip daddr 127.6.6.6 drop\n }\n}")
 	p := start(t, n, setup{stdin: "127.6.6.6 ping=50 numpings=2 timeout=300 json=1\n127.0.0.1 ping=50 numpings=2 json=1\n"})
 	p.out.has(`"name":"127.6.6.6"`, 5)
@@ -220,7 +219,7 @@ func TestPain5DeadHostSpoilsNobody(t *testing.T) {
 // TestDefect32ScopedAddress has a % in the name.
 func TestDefect32ScopedAddress(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	n.IP("link", "add", "veth-a", "type", "veth", "peer", "name", "veth-b")
 	n.IP("addr", "add", "fe80::a/64", "dev", "veth-a", "nodad")
 	n.IP("link", "set", "veth-a", "up")
@@ -240,7 +239,7 @@ func TestDefect32ScopedAddress(t *testing.T) {
 // of them a few ms early, and all of them late.
 func TestStartsAreSpread(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	p := start(t, n, setup{stdin: "127.1.1.0-127.1.1.59 ping=10000 numpings=1 json=1\n"})
 	p.out.has("\n", 60)
 	begun := float64(p.started.UnixNano()) / 1e6
@@ -261,7 +260,7 @@ func TestStartsAreSpread(t *testing.T) {
 // the time that it ran.
 func TestRate(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	p := start(t, n, setup{args: []string{"--rate", "200"}, stdin: "127.0.0.1 ping=1 numpings=1 json=1\n::1 ping=1 numpings=1 json=1\n"})
 	p.out.has("\n", 100)
 	p.terminates()
@@ -275,7 +274,7 @@ func TestRate(t *testing.T) {
 // TestQuietMeasures prints nothing and measures.
 func TestQuietMeasures(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	p := start(t, n, setup{args: []string{"--quiet"}, stdin: "127.0.0.1 ping=10 numpings=2\n"})
 	p.echoes(20)
 	p.terminates()
@@ -289,7 +288,7 @@ func TestQuietMeasures(t *testing.T) {
 // and measures the others when some do not.
 func TestPain3UnresolvableNames(t *testing.T) {
 	t.Parallel()
-	n := loopback(t) // where no name server can be asked
+	n := netlab.Loopback(t) // where no name server can be asked
 	p := start(t, n, setup{stdin: "nowhere.invalid\n"})
 	p.err.has("EE: ResolveError: ", 1)
 	p.terminates()
@@ -309,8 +308,8 @@ func TestPain3UnresolvableNames(t *testing.T) {
 // that says what would help, and exit status 1; with a scan it stays.
 func TestPain17NoPrivilege(t *testing.T) {
 	t.Parallel()
-	user, n := nobody(t), loopback(t)
-	n.Sysctl("net.ipv4.ping_group_range=1 0")
+	user, n := executable.Nobody(t), netlab.Loopback(t)
+	n.DenyPings()
 	p := start(t, n, setup{stdin: "127.0.0.1 ping=20 scan=20 json=1\n", user: user})
 	p.out.has("\n", 3)
 	p.terminates()
@@ -320,16 +319,4 @@ func TestPain17NoPrivilege(t *testing.T) {
 	}
 	p = start(t, n, setup{stdin: "127.0.0.1 ping=20\n", user: user})
 	p.exits(exitError)
-}
-
-// nobody is an ordinary user; the test is skipped where there is none to be.
-func nobody(t *testing.T) *syscall.Credential {
-	t.Helper()
-	user := &syscall.Credential{Uid: 65534, Gid: 65534}
-	probe := exec.Command("true")
-	probe.SysProcAttr = &syscall.SysProcAttr{Credential: user}
-	if err := probe.Run(); err != nil {
-		t.Skipf("cannot run as another user: %v", err)
-	}
-	return user
 }

@@ -9,12 +9,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"connmonitor/internal/executable"
+	"connmonitor/internal/netlab"
 )
 
 // TestAnswers are the command lines that print something and end.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	for _, flag := range []string{"-v", "-V", "--version", "-version"} {
 		p := start(t, n, setup{args: []string{flag}})
 		p.exits(exitGood)
@@ -36,7 +39,7 @@ func TestAnswers(t *testing.T) {
 // TestCheckFlag shows what a configuration means, without measuring it.
 func TestCheckFlag(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	p := start(t, n, setup{args: []string{"--check"}, stdin: "192.0.2.1 ping=100\n"})
 	p.exits(exitGood)
 	p.silent()
@@ -60,7 +63,7 @@ func TestCheckFlag(t *testing.T) {
 // TestUsageErrors are told on one line, with exit status 2.
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	for _, args := range [][]string{
 		{"--bogus"},
 		{"-x"},
@@ -91,7 +94,7 @@ func TestUsageErrors(t *testing.T) {
 // pain 3: by name of what is wrong).
 func TestBadConfigurations(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	tests := []struct{ name, text, want string }{
 		{"empty", "", `^ConfigError: the configuration names no host$`},
 		{"comments only", "# 127.0.0.1\n\n   \n", `^ConfigError: the configuration names no host$`},
@@ -135,7 +138,7 @@ func TestBadConfigurations(t *testing.T) {
 // TestManyErrors bounds what a hopeless file says.
 func TestManyErrors(t *testing.T) {
 	t.Parallel()
-	p := start(t, loopback(t), setup{stdin: strings.Repeat("127.0.0.1 pnig=1\n", 500)})
+	p := start(t, netlab.Loopback(t), setup{stdin: strings.Repeat("127.0.0.1 pnig=1\n", 500)})
 	p.exits(exitError)
 	es := p.told()
 	if len(es) != 21 || !strings.Contains(es[20].text, "480 more") {
@@ -147,7 +150,7 @@ func TestManyErrors(t *testing.T) {
 // another's.
 func TestUnreadableFiles(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	good := config(t, "127.0.0.1\n")
 	dir := filepath.Dir(good)
 	tests := []struct{ path, want string }{
@@ -166,7 +169,7 @@ func TestUnreadableFiles(t *testing.T) {
 	if err := os.Chmod(good, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, n, setup{args: []string{good}, user: nobody(t)})
+	p := start(t, n, setup{args: []string{good}, user: executable.Nobody(t)})
 	p.exits(exitError)
 	if es := p.told(); len(es) != 1 || !strings.HasSuffix(es[0].text, "permission denied") {
 		t.Errorf("no permission: standard error %+v", es)
@@ -176,7 +179,7 @@ func TestUnreadableFiles(t *testing.T) {
 // TestUnwritableFiles are --log and --err where nothing can be written.
 func TestUnwritableFiles(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	for _, flag := range []string{"--log", "--err"} {
 		p := start(t, n, setup{args: []string{flag, t.TempDir()}, stdin: "127.0.0.1\n"})
 		p.exits(exitError)
@@ -190,7 +193,7 @@ func TestUnwritableFiles(t *testing.T) {
 // is what a user at a terminal does who forgot FILE.
 func TestSignalsWhileReading(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		r, w := pipe(t)
 		p := start(t, n, setup{input: r})

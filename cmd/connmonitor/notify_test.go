@@ -87,7 +87,7 @@ const reloading = "RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*\nSTATUS=reading the c
 // either kind of socket.
 func TestNotify(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	for kind, name := range map[string]string{"file": filepath.Join(t.TempDir(), "notify"), "abstract": fmt.Sprintf("@connmonitor-%d", os.Getpid())} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -122,7 +122,7 @@ func TestNotify(t *testing.T) {
 // TestNotifyStandardInput goes on with what it has.
 func TestNotifyStandardInput(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	s := superviseByFile(t, n)
 	p := start(t, n, setup{stdin: "127.0.0.1\n", env: s.env()})
 	s.want(`READY=1\nSTATUS=monitoring 1 target \(1 ping\)`)
@@ -138,7 +138,7 @@ func TestNotifyStandardInput(t *testing.T) {
 // TestNotifyStopping is at once, while what is in flight is waited for.
 func TestNotifyStopping(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	s := superviseByFile(t, n)
 	p := start(t, n, setup{stdin: "127.0.0.1 ping=5000 numpings=1000 interval=100\n127.0.0.2 ping=10 numpings=1\n", env: s.env()})
 	s.want(`READY=1\n.*`)
@@ -156,7 +156,7 @@ func TestNotifyStopping(t *testing.T) {
 // TestNotifyOfFailedStart never says READY=1, but why.
 func TestNotifyOfFailedStart(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	tests := map[string]struct{ text, status string }{
 		"missing":   {"", `open .*/test\.conf: no such file or directory`},
 		"not valid": {"127.0.0.1\n127.0.0.1 pnig=1\n", `.*/test\.conf:2:11: option "pnig": .*`},
@@ -181,7 +181,7 @@ func TestNotifyOfFailedStart(t *testing.T) {
 // TestNotifyOfCheck is nothing: there is no service.
 func TestNotifyOfCheck(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	s := superviseByFile(t, n)
 	for text, status := range map[string]int{"127.0.0.1\n": exitGood, "pnig=1 pnig=1\n": exitError} {
 		p := start(t, n, setup{args: []string{"--check"}, stdin: text, env: s.env("WATCHDOG_USEC=1000")})
@@ -193,7 +193,7 @@ func TestNotifyOfCheck(t *testing.T) {
 // TestNotifyNobody: a manager that cannot be told is one error, and no end.
 func TestNotifyNobody(t *testing.T) {
 	t.Parallel()
-	p := start(t, loopback(t), setup{
+	p := start(t, netlab.Loopback(t), setup{
 		stdin: "127.0.0.1 ping=20 numpings=1\n",
 		env:   []string{"NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "none"), "WATCHDOG_USEC=30000"},
 	})
@@ -208,7 +208,7 @@ func TestNotifyNobody(t *testing.T) {
 // measuring nor the end.
 func TestNotifyFullSocket(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	s := superviseByFile(t, n)
 	for filled := false; !filled; {
 		filled = fill(t, s.name)
@@ -241,7 +241,7 @@ func fill(t *testing.T, name string) bool {
 // that nobody writes to: the reload that was asked for never ends.
 func TestEndWhileReadingAgain(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	s := superviseByFile(t, n)
 	path := config(t, "127.0.0.1 ping=20 numpings=1\n")
 	p := start(t, n, setup{args: []string{path}, env: s.env()})

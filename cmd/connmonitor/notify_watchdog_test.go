@@ -3,14 +3,14 @@
 package main_test
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"connmonitor/internal/netlab"
 )
 
 // feeding is what a watchdog is fed with.
@@ -36,7 +36,7 @@ func (s *supervisor) fed(more string) {
 // nobody reads its records or its errors; while it is stopped it is not.
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	tests := map[string]struct {
 		text string
 		args []string
@@ -90,7 +90,7 @@ func TestWatchdog(t *testing.T) {
 // TestWatchdogOfAnother process is left to that.
 func TestWatchdogOfAnother(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	s := superviseByFile(t, n)
 	p := start(t, n, setup{stdin: "127.0.0.1 ping=20 numpings=1\n", env: s.env("WATCHDOG_USEC=1000", "WATCHDOG_PID="+strconv.Itoa(os.Getpid()))})
 	s.want(`READY=1\n.*`)
@@ -113,22 +113,10 @@ func (s *supervisor) drain() {
 func (p *program) pauses(s *supervisor) {
 	p.t.Helper()
 	p.signal(syscall.SIGSTOP)
-	p.until("a stopped program", func() bool { return p.stopped() })
+	p.until("a stopped program", func() bool { return p.halted('T') })
 	s.drain()
 	if message, ok := s.told(300 * time.Millisecond); ok {
 		p.t.Errorf("%q while the program is stopped", message)
 	}
 	p.signal(syscall.SIGCONT)
-}
-
-// stopped reports whether all threads of the program are stopped.
-func (p *program) stopped() bool {
-	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if _, rest, ok := strings.Cut(string(text), ") "); err == nil && ok && !strings.HasPrefix(rest, "T") {
-			return false
-		}
-	}
-	return len(paths) > 0
 }

@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"connmonitor/internal/netlab"
 )
 
 // TestClosedOutput ends the monitor with one error when nobody reads any more.
 func TestClosedOutput(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	r, w := pipe(t)
 	p := start(t, n, setup{stdin: "127.0.0.1 ping=10 numpings=1\n", stdout: w})
 	_ = w.Close()
@@ -40,7 +42,7 @@ func TestClosedFromTheStart(t *testing.T) {
 	t.Parallel()
 	r, w := pipe(t)
 	_ = r.Close()
-	p := start(t, loopback(t), setup{stdin: "127.0.0.1 ping=10 numpings=1\n", stdout: w})
+	p := start(t, netlab.Loopback(t), setup{stdin: "127.0.0.1 ping=10 numpings=1\n", stdout: w})
 	p.exits(exitError)
 	if es := p.told(); len(es) != 1 || es[0].typ == "" {
 		t.Errorf("standard error %+v, want one error", es)
@@ -50,7 +52,7 @@ func TestClosedFromTheStart(t *testing.T) {
 // TestFullDisk is one error, and measuring goes on.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	p := start(t, loopback(t), setup{stdin: "127.0.0.1 ping=10 numpings=1\n", stdout: device(t, "/dev/full")})
+	p := start(t, netlab.Loopback(t), setup{stdin: "127.0.0.1 ping=10 numpings=1\n", stdout: device(t, "/dev/full")})
 	p.err.has("\n", 1)
 	p.echoes(p.arrived() + 250) // two further attempts to write are in this time
 	p.terminates()
@@ -65,7 +67,7 @@ func TestFullDisk(t *testing.T) {
 func TestPain16StuckReader(t *testing.T) {
 	t.Parallel()
 	_, w := pipe(t)
-	p := start(t, loopback(t), setup{stdin: "127.0.0.1 ping=1 numpings=1 payload=8\n::1 ping=1 numpings=1\n", stdout: w})
+	p := start(t, netlab.Loopback(t), setup{stdin: "127.0.0.1 ping=1 numpings=1 payload=8\n::1 ping=1 numpings=1\n", stdout: w})
 	p.until("a full pipe", func() bool { return full(t, w) })
 	p.echoes(p.arrived() + 500)
 	begun := time.Now()
@@ -102,7 +104,7 @@ func full(t *testing.T, w *os.File) bool {
 func TestSlowReaderGetsAll(t *testing.T) {
 	t.Parallel()
 	r, w := pipe(t)
-	p := start(t, loopback(t), setup{stdin: "127.0.0.1 ping=1 numpings=1 json=1\n::1 ping=20 numpings=1 json=1\n", stdout: w})
+	p := start(t, netlab.Loopback(t), setup{stdin: "127.0.0.1 ping=1 numpings=1 json=1\n::1 ping=20 numpings=1 json=1\n", stdout: w})
 	p.until("a full pipe", func() bool { return full(t, w) })
 	p.echoes(p.arrived() + 500)
 	_ = w.Close()
@@ -119,7 +121,7 @@ func TestSlowReaderGetsAll(t *testing.T) {
 // TestUnreadErrors closes standard error, and blocks it: both do not stop the measuring.
 func TestUnreadErrors(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	const text = "nowhere.invalid\n127.0.0.1 ping=20\n"
 	r, w := pipe(t)
 	_ = r.Close()
@@ -167,7 +169,7 @@ func TestRotation(t *testing.T) {
 	dir := t.TempDir()
 	log, errors := filepath.Join(dir, "log"), filepath.Join(dir, "err")
 	hosts := config(t, "127.1.1.0-127.1.1.19 ping=5 numpings=1 json=1\n")
-	p := start(t, loopback(t), setup{args: []string{"--log", log, "--err", errors, hosts}})
+	p := start(t, netlab.Loopback(t), setup{args: []string{"--log", log, "--err", errors, hosts}})
 	for i := range 10 {
 		p.echoes(p.arrived() + 100)
 		p.signal(syscall.SIGHUP) // a line for the errors
@@ -224,7 +226,7 @@ func exists(path string) bool {
 func TestRotationFails(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log")
-	p := start(t, loopback(t), setup{args: []string{"--log", path}, stdin: "127.0.0.1 ping=10 numpings=1\n"})
+	p := start(t, netlab.Loopback(t), setup{args: []string{"--log", path}, stdin: "127.0.0.1 ping=10 numpings=1\n"})
 	p.until("a record", func() bool { return strings.Contains(readAll(t, path), "\n") })
 	old := device(t, path)
 	if err := os.Remove(path); err != nil {
@@ -253,7 +255,7 @@ func TestDefect33WritesHoldWholeRecords(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("there is no strace")
 	}
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	tests := map[string]struct {
 		shape shape
 		text  string

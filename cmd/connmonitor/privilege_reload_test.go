@@ -9,6 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"connmonitor/internal/executable"
+	"connmonitor/internal/netlab"
 )
 
 // before and after a reload that asks for what there was no socket for: Don't
@@ -21,7 +24,7 @@ const (
 // private makes a folder that is another user's alone.
 func private(t *testing.T) (dir string) {
 	t.Helper()
-	dir = filepath.Join(filepath.Dir(config(t, "")), "home")
+	dir = filepath.Join(executable.Folder(t), "home")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -59,13 +62,13 @@ func TestPrivilegeToReload(t *testing.T) {
 		path func(t *testing.T) string
 		want uint64
 	}{
-		"a file of ours":       {func(t *testing.T) string { return filepath.Join(filepath.Dir(config(t, "")), "hosts") }, capNetRaw},
+		"a file of ours":       {func(t *testing.T) string { return filepath.Join(executable.Folder(t), "hosts") }, capNetRaw},
 		"a folder of somebody": {func(t *testing.T) string { return filepath.Join(private(t), "hosts") }, capNetRaw | capSearch},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n, path := loopback(t), test.path(t)
-			n.Sysctl(nobodyPings)
+			n, path := netlab.Loopback(t), test.path(t)
+			n.DenyPings()
 			write(t, path, before)
 			p := start(t, n, setup{args: []string{path}})
 			p.more(1, "127.0.0.1")
@@ -84,7 +87,7 @@ func TestPrivilegeToReload(t *testing.T) {
 func TestPrivilegeToReloadUnreadable(t *testing.T) {
 	t.Parallel()
 	root(t)
-	n, path := loopback(t), config(t, before)
+	n, path := netlab.Loopback(t), config(t, before)
 	if err := errors.Join(os.Chown(path, 65534, 65534), os.Chmod(path, 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -100,15 +103,15 @@ func TestPrivilegeToReloadUnreadable(t *testing.T) {
 // program's file, and without any.
 func TestPrivilegeToReloadAsUser(t *testing.T) {
 	t.Parallel()
-	user := nobody(t)
+	user := executable.Nobody(t)
 	for name, raw := range map[string]bool{"capability of the file": true, "ping group": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n, path := loopback(t), config(t, before)
+			n, path := netlab.Loopback(t), config(t, before)
 			s, want := setup{args: []string{path}, user: user}, uint64(0)
-			if n.Sysctl(allPing); raw {
-				n.Sysctl(nobodyPings)
-				s.program, want = capable(t, "cap_net_raw+ep"), capNetRaw
+			if n.AllowPings(); raw {
+				n.DenyPings()
+				s.program, want = executable.Capable(t, binary, "cap_net_raw+ep"), capNetRaw
 			}
 			p := start(t, n, s)
 			p.reloads(path)
@@ -129,12 +132,12 @@ func TestPrivilegeToReopen(t *testing.T) {
 		folder func(t *testing.T) string
 		want   uint64
 	}{
-		"a folder of ours":     {func(t *testing.T) string { return filepath.Dir(config(t, "")) }, capNetRaw},
+		"a folder of ours":     {func(t *testing.T) string { return executable.Folder(t) }, capNetRaw},
 		"a folder of somebody": {private, capNetRaw | capOverride},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n, folder := loopback(t), test.folder(t)
+			n, folder := netlab.Loopback(t), test.folder(t)
 			log, errs := filepath.Join(folder, "log"), filepath.Join(folder, "err")
 			p := start(t, n, setup{args: []string{"--log", log, "--err", errs, config(t, before)}})
 			p.until("a record", func() bool { return contains(log, "\n") })

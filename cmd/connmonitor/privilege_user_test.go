@@ -9,18 +9,13 @@ import (
 	"syscall"
 	"testing"
 
+	"connmonitor/internal/executable"
 	"connmonitor/internal/netlab"
 )
 
 // everything is what can be measured of both families, in lines that each are
 // soon complete.
 const everything = "* json=1 ping=20 numpings=2 trace=20 scan=20\n127.0.0.1\n::1\n"
-
-// Who may ping by datagram sockets, net.ipv4.ping_group_range.
-const (
-	nobodyPings = "net.ipv4.ping_group_range=1 0"
-	allPing     = "net.ipv4.ping_group_range=0 2147483647"
-)
 
 // measures waits until all statistics of both hosts have come, of which none
 // may be missed.
@@ -51,7 +46,7 @@ func hasRecord(text, host, statistic string) bool {
 // root skips a test that does not run as root of this machine.
 func root(t *testing.T) {
 	t.Helper()
-	nobody(t) // whom only root can be
+	executable.Nobody(t) // whom only root can be
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
 	}
@@ -75,8 +70,8 @@ func TestPrivilegeOfRoot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := loopback(t)
-			n.Sysctl(nobodyPings)
+			n := netlab.Loopback(t)
+			n.DenyPings()
 			s := setup{stdin: test.text}
 			if !test.stdin {
 				s = setup{args: []string{config(t, test.text)}}
@@ -100,9 +95,9 @@ func TestPrivilegeOfRoot(t *testing.T) {
 func TestPrivilegeOfTheFile(t *testing.T) {
 	t.Parallel()
 	for _, capabilities := range []string{"cap_net_raw+ep", "cap_net_raw,cap_net_admin,cap_dac_override+ep"} {
-		user, n := nobody(t), loopback(t)
-		n.Sysctl(nobodyPings)
-		p := start(t, n, setup{program: capable(t, capabilities), args: []string{config(t, everything)}, user: user})
+		user, n := executable.Nobody(t), netlab.Loopback(t)
+		n.DenyPings()
+		p := start(t, n, setup{program: executable.Capable(t, binary, capabilities), args: []string{config(t, everything)}, user: user})
 		p.measures("ping", "trace", "scan")
 		p.holds(capNetRaw, false)
 		p.terminates()
@@ -114,18 +109,18 @@ func TestPrivilegeOfTheFile(t *testing.T) {
 // TestPrivilegeAmbient is how systemd gives it.
 func TestPrivilegeAmbient(t *testing.T) {
 	t.Parallel()
-	nobody(t)
+	executable.Nobody(t)
 	if _, err := exec.LookPath("setpriv"); err != nil {
 		t.Skip(err)
 	}
-	n := loopback(t)
-	n.Sysctl(nobodyPings)
+	n := netlab.Loopback(t)
+	n.DenyPings()
 	p := start(t, n, setup{
 		wrap: []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+net_raw", "--ambient-caps=+net_raw", "--bounding-set=-all,+net_raw"},
 		args: []string{config(t, everything)},
 	})
 	p.measures("ping", "trace", "scan")
-	for path, has := range p.privileges() {
+	for path, has := range executable.ThreadPrivileges(t, p.cmd.Process.Pid) {
 		if has["CapEff"] != capNetRaw || has["CapPrm"] != capNetRaw || has["CapInh"] != 0 || has["CapAmb"] != 0 || has["NoNewPrivs"] != 1 {
 			t.Errorf("%s: %x", path, has)
 		}
@@ -138,8 +133,8 @@ func TestPrivilegeAmbient(t *testing.T) {
 // sockets where the sysctl allows it, and holds nothing.
 func TestPrivilegeOfTheGroup(t *testing.T) {
 	t.Parallel()
-	user, n := nobody(t), loopback(t)
-	n.Sysctl(allPing)
+	user, n := executable.Nobody(t), netlab.Loopback(t)
+	n.AllowPings()
 	p := start(t, n, setup{args: []string{config(t, everything)}, user: user})
 	p.measures("ping", "trace", "scan")
 	p.holds(0, false)
@@ -152,9 +147,9 @@ func TestPrivilegeOfTheGroup(t *testing.T) {
 // what would help; traces by UDP and scans go on, and pings alone are the end.
 func TestPrivilegeOfNobody(t *testing.T) {
 	t.Parallel()
-	user, top := nobody(t), netlab.Farm(t)
+	user, top := executable.Nobody(t), netlab.Farm(t)
 	n := top.Client
-	n.Sysctl(nobodyPings)
+	n.DenyPings()
 	// Our own answer to a trace of ourselves is one, too.
 	hosts := []string{top.Links[0].B.Addr4.String(), top.Links[0].B.Addr6.String(), "127.0.0.1", "::1"}
 	text := "* json=1 ping=20 numpings=2 trace=20 scan=20\n" + strings.Join(hosts, "\n") + "\n"
@@ -202,8 +197,8 @@ func TestPrivilegeInUserNamespace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			user, n := nobody(t), loopback(t)
-			n.Sysctl(allPing)
+			user, n := executable.Nobody(t), netlab.Loopback(t)
+			n.AllowPings()
 			namespaces(t, n, user)
 			p := start(t, n, setup{
 				wrap: []string{"unshare", test.unshare, "sh", "-c", `ip link set lo up 2>/dev/null; exec "$@"`, "sh"},

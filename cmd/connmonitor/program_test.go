@@ -9,13 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"connmonitor/internal/executable"
 	"connmonitor/internal/netlab"
 )
 
@@ -29,13 +29,6 @@ const (
 // hang is when a condition that should come soon is given up. It catches hangs
 // and decides nothing else.
 const hang = 60 * time.Second
-
-// loopback is a host of its own, with 127.0.0.0/8 and ::1 and no way out: no
-// test sees another's packets or services, or asks a name server.
-func loopback(t *testing.T) *netlab.Node {
-	t.Helper()
-	return netlab.New(t).Node("host")
-}
 
 // setup is how the program is started. What is nil is a pipe that the test
 // reads.
@@ -96,23 +89,14 @@ func start(t *testing.T, n *netlab.Node, s setup) *program {
 func (p *program) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
-	if text := p.err.text(); strings.Contains(text, "goroutine ") || strings.Contains(text, "panic") {
-		p.t.Errorf("a Go stack trace on standard error:\n%s", text)
-	}
+	executable.WantNoTrace(p.t, p.err.text())
 	if p.t.Failed() {
 		p.t.Logf("%v\nstandard output:\n%.4000s\nstandard error:\n%.4000s", p.cmd.Args, p.out.text(), p.err.text())
 	}
 }
 
 func (p *program) wait() {
-	err := p.cmd.Wait()
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	switch {
-	case ok && exit.Exited():
-		p.status = exit.ExitCode()
-	case err != nil:
-		p.status = -1
-	}
+	p.status = executable.Status(p.cmd.Wait())
 	p.out.finish()
 	p.err.finish()
 	close(p.done)
@@ -301,17 +285,10 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// config makes a configuration file that every user may reach; the folders of
-// t.TempDir are for ourselves alone.
+// config makes a configuration file that every user may reach.
 func config(t *testing.T, text string) (path string) {
 	t.Helper()
-	dir := t.TempDir()
-	for _, d := range []string{filepath.Dir(dir), dir} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	path = filepath.Join(dir, "test.conf")
+	path = filepath.Join(executable.Folder(t), "test.conf")
 	write(t, path, text)
 	return path
 }
@@ -343,14 +320,13 @@ func (p *program) reads(w *os.File) {
 // until waits until ok holds of something that cannot be waited for.
 func (p *program) until(what string, ok func() bool) {
 	p.t.Helper()
-	for late := time.Now().Add(hang); !ok(); time.Sleep(5 * time.Millisecond) {
-		if !p.running() {
+	netlab.Await(p.t, what, func() bool {
+		done := ok()
+		if !done && !p.running() {
 			p.t.Fatalf("the program ended before there was %s", what)
 		}
-		if time.Now().After(late) {
-			p.t.Fatalf("there is no %s", what)
-		}
-	}
+		return done
+	})
 }
 
 // echoes waits until n echo requests have arrived in the program's network.
@@ -376,32 +352,7 @@ func (p *program) entries(dir string) int {
 
 // arrived is the number of ICMP echo requests that have arrived in the
 // program's network; it is the program's own traffic, for it is alone there.
-func (p *program) arrived() (count int) {
+func (p *program) arrived() int {
 	p.t.Helper()
-	p.node.Do(func() { count = echoRequests(p.t) })
-	return count
-}
-
-// echoRequests reads InEchos, by the names in the line above it.
-func echoRequests(t *testing.T) int {
-	t.Helper()
-	const path = "/proc/thread-self/net/snmp"
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for line := range strings.Lines(string(text)) {
-		words := strings.Fields(line)
-		if words[0] != "Icmp:" {
-			continue
-		}
-		if i := slices.Index(names, "InEchos"); i >= 0 {
-			n, _ := strconv.Atoi(words[i])
-			return n
-		}
-		names = words
-	}
-	t.Fatalf("%s: no InEchos", path)
-	return 0
+	return p.node.EchoRequests()
 }

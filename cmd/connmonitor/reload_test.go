@@ -9,6 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"connmonitor/internal/executable"
+	"connmonitor/internal/netlab"
 )
 
 // again is what the log says after a reload that worked.
@@ -19,7 +22,7 @@ const again = "configuration read again: "
 func TestDefect27ReloadOfChangedFile(t *testing.T) {
 	t.Parallel()
 	path := config(t, "127.0.0.1 ping=20 numpings=1 trace=20 json=1\n127.0.0.2 ping=20 numpings=1 json=1\n")
-	p := start(t, loopback(t), setup{args: []string{path}})
+	p := start(t, netlab.Loopback(t), setup{args: []string{path}})
 	p.out.has(`"name":"127.0.0.1"`, 5)
 	p.out.has(`"name":"127.0.0.2"`, 5)
 	write(t, path, "# moved\n\n127.0.0.3 ping=20 numpings=1 json=1\n127.0.0.1 ping=20 numpings=1 trace=20 json=1\n")
@@ -43,7 +46,7 @@ func TestDefect27ReloadOfChangedFile(t *testing.T) {
 func TestReloadFinishesRemoved(t *testing.T) {
 	t.Parallel()
 	path := config(t, "127.0.0.1 ping=50 numpings=10 interval=50 json=1\n127.0.0.2 ping=10 numpings=1 json=1\n")
-	p := start(t, loopback(t), setup{args: []string{path}})
+	p := start(t, netlab.Loopback(t), setup{args: []string{path}})
 	p.out.has(`"name":"127.0.0.2"`, 3) // the burst has begun, and lasts 450 ms
 	write(t, path, "127.0.0.2 ping=10 numpings=1 json=1\n")
 	p.signal(syscall.SIGHUP)
@@ -66,7 +69,7 @@ func TestReloadFinishesRemoved(t *testing.T) {
 func TestReloadOfBrokenFile(t *testing.T) {
 	t.Parallel()
 	path := config(t, "127.0.0.1 ping=20 trace=20\n")
-	p := start(t, loopback(t), setup{args: []string{path}})
+	p := start(t, netlab.Loopback(t), setup{args: []string{path}})
 	p.out.has("127.0.0.1\n", 2)
 	for i, text := range []string{"127.0.0.1 ping=20 trace=20\n127.0.0.2 pnig=3\n", "# nobody\n"} {
 		write(t, path, text)
@@ -85,7 +88,7 @@ func TestReloadOfBrokenFile(t *testing.T) {
 // TestReloadOfUnreadableFile ends the monitor, cleanly, with an error.
 func TestReloadOfUnreadableFile(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	for name, spoil := range map[string]func(path string) error{
 		"missing":   os.Remove,
 		"directory": func(path string) error { return os.Rename(filepath.Dir(emptied(path)), path) },
@@ -111,8 +114,8 @@ func TestReloadOfUnreadableFile(t *testing.T) {
 // TestReloadOfForbiddenFile is a file that may not be read any more.
 func TestReloadOfForbiddenFile(t *testing.T) {
 	t.Parallel()
-	user, n := nobody(t), loopback(t)
-	n.Sysctl("net.ipv4.ping_group_range=0 2147483647")
+	user, n := executable.Nobody(t), netlab.Loopback(t)
+	n.AllowPings()
 	path := config(t, "127.0.0.1 ping=20 numpings=1\n")
 	p := start(t, n, setup{args: []string{path}, user: user})
 	p.out.has("127.0.0.1\n", 2)
@@ -129,7 +132,7 @@ func TestReloadOfForbiddenFile(t *testing.T) {
 // TestReloadOfStandardInput is an error, and the monitor goes on.
 func TestReloadOfStandardInput(t *testing.T) {
 	t.Parallel()
-	p := start(t, loopback(t), setup{stdin: "127.0.0.1 ping=20 trace=20\n"})
+	p := start(t, netlab.Loopback(t), setup{stdin: "127.0.0.1 ping=20 trace=20\n"})
 	p.out.has("127.0.0.1\n", 2)
 	p.signal(syscall.SIGHUP)
 	p.err.has("EE: ReloadError: ", 1)
@@ -150,7 +153,7 @@ func TestPain10ReloadsLeaveNothing(t *testing.T) {
 		texts[i] = fmt.Sprintf("* ping=20 numpings=1 trace=50 scan=50 dscp=%d\n127.%d.0.1-127.%d.0.50\n::1\n", i, i+1, i+1)
 	}
 	path := config(t, texts[0])
-	p := start(t, loopback(t), setup{args: []string{path}, env: []string{"GOMAXPROCS=2"}})
+	p := start(t, netlab.Loopback(t), setup{args: []string{path}, env: []string{"GOMAXPROCS=2"}})
 	p.out.has("127.1.0.50\n", 1)
 	settled := 0
 	for i := 1; i <= 30; i++ {

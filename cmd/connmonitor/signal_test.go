@@ -11,13 +11,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"connmonitor/internal/netlab"
 )
 
 // TestDefect28EndFinishesBursts ends the program in the middle of a burst, which
 // is printed whole.
 func TestDefect28EndFinishesBursts(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	tests := map[string]struct {
 		text  string
 		shape shape
@@ -46,7 +48,7 @@ func TestDefect28EndFinishesBursts(t *testing.T) {
 // TestEndFinishesRounds ends a round of the global form: one record of all.
 func TestEndFinishesRounds(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	n.NFT("table ip fence {\n chain input {\n type filter hook input priority 0;\n ip daddr 127.6.6.6 drop\n }\n}")
 	p := start(t, n, setup{stdin: "1 1 1 4 41 5 1 10\n127.0.0.1\n127.6.6.6\n"})
 	p.out.has(`"name":"127.0.0.1"`, 5) // the dead one's round lasts for its time-outs
@@ -67,7 +69,7 @@ func TestEndFinishesRounds(t *testing.T) {
 // TestSecondSignal ends the program at once, with the status of the signal.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	for s, status := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
@@ -94,7 +96,7 @@ func TestSecondSignal(t *testing.T) {
 // take.
 func TestEndIsBounded(t *testing.T) {
 	t.Parallel()
-	p := start(t, loopback(t), setup{stdin: "127.0.0.1 ping=5000 numpings=1000 interval=100\n127.0.0.2 ping=10 numpings=1\n"})
+	p := start(t, netlab.Loopback(t), setup{stdin: "127.0.0.1 ping=5000 numpings=1000 interval=100\n127.0.0.2 ping=10 numpings=1\n"})
 	p.out.has("127.0.0.2", 3)
 	begun := time.Now()
 	p.signal(syscall.SIGTERM)
@@ -115,7 +117,7 @@ const endMost = 25 * time.Second
 // is a pipe that nobody reads: at the start, and after a rotation.
 func TestEndWhileALogIsOpened(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	t.Run("start", func(t *testing.T) {
 		t.Parallel()
 		p := start(t, n, setup{args: []string{"--err", namedPipe(t, t.TempDir()+"/err")}, stdin: "127.0.0.1 ping=20 numpings=1\n"})

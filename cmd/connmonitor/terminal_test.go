@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"connmonitor/internal/netlab"
 )
 
 // terminal opens a pseudo-terminal: ours and the program's end.
@@ -44,7 +46,7 @@ func terminal(t *testing.T) (ours, theirs *os.File) {
 // is set, and nowhere else; records have none.
 func TestColour(t *testing.T) {
 	t.Parallel()
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	const red, yellow, normal = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 	tests := []struct {
 		name     string
@@ -105,7 +107,7 @@ func TestColour(t *testing.T) {
 func TestRecordsOnATerminal(t *testing.T) {
 	t.Parallel()
 	ours, theirs := terminal(t)
-	p := start(t, loopback(t), setup{stdin: "127.0.0.1 ping=20 trace=20\n", stdout: theirs})
+	p := start(t, netlab.Loopback(t), setup{stdin: "127.0.0.1 ping=20 trace=20\n", stdout: theirs})
 	_ = theirs.Close()
 	out := newStream(t, ours, nil)
 	go out.read()

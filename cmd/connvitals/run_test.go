@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"connmonitor/internal/executable"
 	"connmonitor/internal/netlab"
 )
 
@@ -38,7 +39,7 @@ func fence(n *netlab.Node) {
 
 // TestRun measures real hosts with the real program.
 func TestRun(t *testing.T) {
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	fence(n)
 	tests := []struct {
 		line           string
@@ -95,7 +96,7 @@ func TestRun(t *testing.T) {
 
 // TestJSON is one valid object a line, with the members in their order.
 func TestJSON(t *testing.T) {
-	n := loopback(t)
+	n := netlab.Loopback(t)
 	fence(n)
 	o := measure(t, n, "-jst", "-p", "3", "--timeout", "200", "-H", "3", "::1", "127.6.6.6", "localhost")
 	lines := strings.Split(strings.TrimSuffix(o.stdout, "\n"), "\n")
@@ -126,19 +127,19 @@ func TestJSON(t *testing.T) {
 // TestPain17Unprivileged measures by datagram sockets where they are allowed,
 // and says what would help where they are not.
 func TestPain17Unprivileged(t *testing.T) {
-	n := loopback(t)
-	user := nobody(t)
+	n := netlab.Loopback(t)
+	user := executable.Nobody(t)
 	as := func(args ...string) outcome {
 		cmd, stdout, stderr := program(args...)
-		cmd.SysProcAttr = user
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 		return finish(t, n, cmd, stdout, stderr)
 	}
-	n.Sysctl("net.ipv4.ping_group_range=0 2147483647")
+	n.AllowPings()
 	if o := as("-t", "127.0.0.1", "::1"); o.status != 0 || o.stderr != "" ||
 		!regexp.MustCompile(`^127\.0\.0\.1\n`+pings+`127\.0\.0\.1\t`+number+`\n::1\n`+pings+`::1\t`+number+`\n$`).MatchString(o.stdout) {
 		t.Errorf("where datagram sockets are allowed: %+v", o)
 	}
-	n.Sysctl("net.ipv4.ping_group_range=1 0")
+	n.DenyPings()
 	if o := as("127.0.0.1"); o.status != 1 || o.stdout != "" || strings.Count(o.stderr, "\n") != 1 || !strings.Contains(o.stderr, "setcap cap_net_raw+ep") {
 		t.Errorf("where they are not: %+v", o)
 	}
@@ -149,16 +150,12 @@ func TestPain17Unprivileged(t *testing.T) {
 
 // TestInterrupt ends a run that would take 100 s; what is complete is printed.
 func TestInterrupt(t *testing.T) {
-	n := loopback(t)
-	counter(n)
+	n := netlab.Loopback(t)
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		cmd, stdout, stderr := program("-p", "1000", "--interval", "100", "127.0.0.1")
-		var err error
-		n.Do(func() { err = cmd.Start() })
-		if err != nil {
-			t.Fatal(err)
-		}
-		awaitEcho(t, n)
+		before := n.EchoRequests()
+		begin(t, n, cmd)
+		netlab.Await(t, "echo request", func() bool { return n.EchoRequests() > before })
 		if err := cmd.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}

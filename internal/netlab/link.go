@@ -5,8 +5,6 @@ package netlab
 import (
 	"fmt"
 	"net/netip"
-	"testing"
-	"time"
 )
 
 // txQueue is the transmit queue of every device, in frames: long enough that a
@@ -192,23 +190,7 @@ func (l *Link) Settle() {
 		return
 	}
 	for _, e := range []*Endpoint{l.A, l.B} {
-		e.Node.Do(func() { settle(l.lab.t, e) })
-	}
-}
-
-func settle(t testing.TB, e *Endpoint) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Microsecond) {
-		ready, err := e.ready()
-		if err != nil {
-			t.Fatalf("netlab: node %s: %v", e.Node.Name, err)
-		}
-		if ready {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("netlab: node %s: device %s has no carrier or no IPv6 address after 10 s", e.Node.Name, e.Device)
-		}
+		e.Node.await("carrier or no IPv6 address on device "+e.Device, e.ready)
 	}
 }
 

@@ -112,6 +112,45 @@ func (n *Node) RateLimit(interval time.Duration) {
 	n.Sysctl(fmt.Sprintf("net.ipv4.icmp_ratelimit=%d", ms), fmt.Sprintf("net.ipv6.icmp.ratelimit=%d", ms))
 }
 
+// Reject makes the node, as a router, answer what it should forward to a host
+// with an ICMP error in the words of nft(8), as "icmp type host-unreachable" or
+// "icmpv6 type no-route". Of the errors that Unreachable causes the kernel
+// sends only few.
+func (n *Node) Reject(host, with string) {
+	n.lab.t.Helper()
+	family := "ip"
+	if strings.Contains(host, ":") {
+		family = "ip6"
+	}
+	n.NFT(fmt.Sprintf(`table inet netlab_reject {
+	chain forward {
+		type filter hook forward priority 0;
+		%s daddr %s reject with %s
+	}
+}`, family, host, with))
+}
+
+// AllowPings lets every group that the node's user namespace knows open
+// datagram ICMP sockets, which a new network namespace allows to nobody.
+func (n *Node) AllowPings() {
+	n.lab.t.Helper()
+	n.Do(func() {
+		// The second is for a user namespace that knows one group only.
+		if writeSysctl(pingGroups+"0 2147483647") != nil {
+			n.Sysctl(pingGroups + "0 0")
+		}
+	})
+}
+
+// DenyPings undoes AllowPings.
+func (n *Node) DenyPings() {
+	n.lab.t.Helper()
+	n.Sysctl(pingGroups + "1 0")
+}
+
+// pingGroups are the groups from one to another, see icmp(7).
+const pingGroups = "net.ipv4.ping_group_range="
+
 // NFT loads an nftables ruleset into the node.
 func (n *Node) NFT(rules string) {
 	n.lab.t.Helper()

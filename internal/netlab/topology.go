@@ -106,6 +106,14 @@ func Farm(t testing.TB, opts ...TopologyOption) *Topology {
 	return top
 }
 
+// Loopback makes a laboratory of one node without links: a host of its own,
+// with 127.0.0.0/8 and ::1 and no way out. No test there sees another's packets
+// or services, or asks a name server.
+func Loopback(t testing.TB) *Node {
+	t.Helper()
+	return New(t).Node("host")
+}
+
 func newTopology(t testing.TB, opts []TopologyOption, prefixes ...string) *Topology {
 	t.Helper()
 	top := &Topology{Lab: New(t), prefixes: prefixes, lines: make(map[int]LineConfig)}

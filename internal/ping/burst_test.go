@@ -97,7 +97,7 @@ func TestMostPings(t *testing.T) {
 			Period: 600 * time.Millisecond, Interval: 100 * time.Millisecond / 65535, Timeout: time.Second, Count: 65535, Size: 41,
 		}, 0)
 		time.Sleep(1100 * time.Millisecond)
-		b.do(b.ping.Stop)
+		b.Do(b.ping.Stop)
 		time.Sleep(time.Second)
 		rs := b.of(1)
 		if len(rs) != 2 {
@@ -130,7 +130,7 @@ func TestRemovalDuringABurst(t *testing.T) {
 			one := b.add(key, "10.0.0.1", classic(), b.now())
 			two := b.add(key+1, "10.0.0.2", classic(), b.now())
 			time.Sleep(time.Duration(round) * 10 * time.Millisecond)
-			b.do(func() { b.ping.Remove(one); b.ping.Remove(two) })
+			b.Do(func() { b.ping.Remove(one); b.ping.Remove(two) })
 			time.Sleep(3 * time.Second)
 			if round == 0 {
 				continue // perhaps it had not begun
@@ -147,7 +147,7 @@ func TestRemovalDuringABurst(t *testing.T) {
 }
 
 func (b *lab) now() (now time.Duration) {
-	b.do(func() { now = time.Duration(b.loop.Now()) })
+	b.Do(func() { now = time.Duration(b.Loop.Now()) })
 	return now
 }
 
@@ -158,12 +158,12 @@ func TestStopFinishesBursts(t *testing.T) {
 		b.add(1, "10.0.0.1", classic(), 0)
 		b.add(2, "10.0.0.2", classic(), 30*time.Millisecond)
 		time.Sleep(50 * time.Millisecond)
-		b.stop()
+		b.Stop()
 		one, two := b.of(1), b.of(2)
 		if len(one) != 1 || one[0].Received != 10 || len(two) != 1 || two[0].Lost() != 10 {
 			t.Errorf("%+v %+v", one, two)
 		}
-		if d := time.Since(b.start); d < 1100*time.Millisecond || d > 1200*time.Millisecond {
+		if d := time.Since(b.Start); d < 1100*time.Millisecond || d > 1200*time.Millisecond {
 			t.Errorf("stopped after %v", d)
 		}
 	})
@@ -181,13 +181,13 @@ func TestOnDemand(t *testing.T) {
 			t.Fatalf("%d bursts without Start", n)
 		}
 		again := 5
-		b.do(func() {
+		b.Do(func() {
 			b.done = func(uint32) { // as the bundled form does it
 				if again--; again > 0 {
-					b.ping.Start(id, b.loop.Now()+int64(time.Second))
+					b.ping.Start(id, b.Loop.Now()+int64(time.Second))
 				}
 			}
-			b.ping.Start(id, b.loop.Now())
+			b.ping.Start(id, b.Loop.Now())
 		})
 		time.Sleep(time.Minute)
 		rs := b.of(1)
@@ -199,10 +199,10 @@ func TestOnDemand(t *testing.T) {
 				t.Errorf("burst %d came %v after the one before", i, d)
 			}
 		}
-		b.do(func() { b.done = nil })
-		b.do(func() { b.ping.Start(id, b.loop.Now()) })
+		b.Do(func() { b.done = nil })
+		b.Do(func() { b.ping.Start(id, b.Loop.Now()) })
 		time.Sleep(50 * time.Millisecond)
-		b.do(func() { b.ping.Start(id, b.loop.Now()+int64(time.Second)) })
+		b.Do(func() { b.ping.Start(id, b.Loop.Now()+int64(time.Second)) })
 		time.Sleep(time.Minute)
 		if n := len(b.of(1)); n != 7 {
 			t.Errorf("%d bursts, want 7: one was asked for while another was being sent", n)

@@ -26,7 +26,7 @@ host 10.0.0.4 refuse ENETUNREACH
 			b.add(uint32(i), fmt.Sprintf("10.0.0.%d", i+1), classic(), time.Duration(i)*10*time.Millisecond)
 		}
 		const hour = time.Hour
-		time.Sleep(hour - time.Since(b.start))
+		time.Sleep(hour - time.Since(b.Start))
 		period := classic().Period
 		for i := range 4 {
 			want := int((hour - time.Second - time.Duration(i)*10*time.Millisecond) / period)
@@ -59,7 +59,7 @@ host 10.0.0.4 refuse ENETUNREACH
 
 // onSchedule checks that ping i of burst n left within a tick of its time.
 func (b *lab) onSchedule(to string, plan ping.Plan, first time.Duration) {
-	b.t.Helper()
+	b.T.Helper()
 	tick := 20 * time.Millisecond
 	if plan.Interval > 0 {
 		tick = min(tick, plan.Interval/2)
@@ -68,7 +68,7 @@ func (b *lab) onSchedule(to string, plan ping.Plan, first time.Duration) {
 		burst, k := i/plan.Count, i%plan.Count
 		want := first + time.Duration(burst)*plan.Period + time.Duration(k)*plan.Interval
 		if at < want-time.Duration(prober.Slack) || at > want+tick {
-			b.t.Fatalf("%s: ping %d of burst %d left at %v, want %v and a tick of %v", to, k, burst, at, want, tick)
+			b.T.Fatalf("%s: ping %d of burst %d left at %v, want %v and a tick of %v", to, k, burst, at, want, tick)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func TestOnePingASecond(t *testing.T) {
 		if n := len(b.of(2)); n < 3598 || n > 3599 {
 			t.Errorf("%d records of the dead host in an hour", n)
 		}
-		if n := b.loop.Stats().Ticks; n > 3600*51 {
+		if n := b.Loop.Stats().Ticks; n > 3600*51 {
 			t.Errorf("%d ticks", n)
 		}
 	})
@@ -121,11 +121,11 @@ func TestTinyPeriods(t *testing.T) {
 	inLab(t, "host 10.0.0.1 rtt 20ms", func(b *lab) {
 		id := b.add(1, "10.0.0.1", ping.Plan{Period: 1, Timeout: time.Second, Count: 1, Size: 41}, 0)
 		time.Sleep(time.Second)
-		b.do(func() { b.ping.Remove(id) })
+		b.Do(func() { b.ping.Remove(id) })
 		if n := len(b.of(1)); n < 9000 || n > 10_001 {
 			t.Errorf("%d bursts in a second, want one every %v", n, ping.MinPeriod)
 		}
-		if n := b.loop.Stats().Ticks; n > 1100 {
+		if n := b.Loop.Stats().Ticks; n > 1100 {
 			t.Errorf("%d ticks in a second", n)
 		}
 	})
@@ -185,7 +185,7 @@ func TestCongestionPostpones(t *testing.T) {
 				}
 			}
 		}
-		if sent := b.loop.Stats().Sent; sent < 5900 || sent > 6100 {
+		if sent := b.Loop.Stats().Sent; sent < 5900 || sent > 6100 {
 			t.Errorf("%d probes in a minute of 100 a second", sent)
 		}
 	})

@@ -19,7 +19,7 @@ func TestSwallowedPingsAreUnknown(t *testing.T) {
 		b.add(1, "10.0.0.1", plan, 0)
 		b.add(2, "10.0.0.2", plan, 0)
 		time.Sleep(5500 * time.Millisecond)
-		if err := b.net.Apply("unstamped tx\nhost 10.0.0.1 dead"); err != nil {
+		if err := b.Net.Apply("unstamped tx\nhost 10.0.0.1 dead"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)

@@ -21,15 +21,10 @@ import (
 func TestPain05ErrorOfOneHostDoesNotBreakAnother(t *testing.T) {
 	t.Parallel()
 	top := netlab.Chain(t, 2)
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	// Not by a route: the kernel limits the errors that those cause.
-	top.Routers[0].NFT(`table inet refuse {
-	chain forward {
-		type filter hook forward priority 0;
-		ip daddr 10.98.9.9 reject with icmp type host-unreachable
-		ip6 daddr fd98::99 reject with icmpv6 type no-route
-	}
-}`)
+	top.Routers[0].Reject("10.98.9.9", "icmp type host-unreachable")
+	top.Routers[0].Reject("fd98::99", "icmpv6 type no-route")
 	dead := []netip.Addr{netip.MustParseAddr("10.98.9.9"), netip.MustParseAddr("fd98::99")}
 	for _, kind := range []Kind{Raw, Datagram, UDP} {
 		families(t, top, func(t *testing.T, v6 bool, to netip.Addr) {
@@ -197,7 +192,7 @@ func TestOpenSaysWhichPrivilegeIsMissing(t *testing.T) {
 func TestNothingToReadIsNoError(t *testing.T) {
 	t.Parallel()
 	node := netlab.New(t).Node("client")
-	allowPings(node)
+	node.AllowPings()
 	for _, kind := range []Kind{Raw, Datagram, UDP} {
 		for _, v6 := range both {
 			s := open(t, node, Options{IPv6: v6, Kind: kind})

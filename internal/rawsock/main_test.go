@@ -3,13 +3,9 @@
 package rawsock
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -40,10 +36,6 @@ func families(t *testing.T, top *netlab.Topology, test func(t *testing.T, v6 boo
 	t.Run("IPv4", func(t *testing.T) { test(t, false, top.Host4(1)) })
 	t.Run("IPv6", func(t *testing.T) { test(t, true, top.Host6(1)) })
 }
-
-// allowPings lets everybody in the node open datagram ICMP sockets, which a new
-// namespace allows to nobody.
-func allowPings(n *netlab.Node) { n.Sysctl("net.ipv4.ping_group_range=0 0") }
 
 // open opens a socket in a node; it is closed when the test ends.
 func open(t testing.TB, n *netlab.Node, o Options) *Socket {
@@ -85,7 +77,7 @@ func probe(t testing.TB, s *Socket, to netip.Addr, seq uint16, fill int) Packet 
 		p.Len, p.Port = NonceRoom, 33434
 		return p
 	}
-	p.Len = HeadRoom
+	p.Len = EchoRoom
 	copy(p.Head[:], echo(to.Is6(), true, s.info.ID, seq, nonce[:]))
 	if !to.Is6() {
 		all := slices.Concat(p.Head[:], s.send.fill[:fill])
@@ -229,22 +221,7 @@ type tap struct {
 
 func listen(t *testing.T, e *netlab.Endpoint) *tap {
 	t.Helper()
-	w := &tap{t: t}
-	var err error
-	e.Node.Do(func() {
-		all := bigEndian(unix.ETH_P_ALL)
-		w.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(all))
-		if err != nil {
-			return
-		}
-		var i *net.Interface
-		if i, err = net.InterfaceByName(e.Device); err == nil {
-			err = unix.Bind(w.fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: i.Index})
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := &tap{t: t, fd: e.PacketSocket()}
 	t.Cleanup(func() { _ = unix.Close(w.fd) })
 	return w
 }
@@ -281,27 +258,5 @@ func isEcho(v6 bool) func(p []byte) bool {
 		}
 		_, proto, b, ok := wire.ParseIPv6(p)
 		return ok && proto == wire.ProtoICMPv6 && len(b) > 0 && b[0] == wire.Type6EchoRequest
-	}
-}
-
-// addAddr6 gives a device of a node an IPv6 address and waits until it is local,
-// which the kernel sees to a moment later; what comes before is lost.
-func addAddr6(t *testing.T, n *netlab.Node, prefix, device string) {
-	t.Helper()
-	n.IP("addr", "add", prefix, "dev", device, "nodad")
-	local := fmt.Appendf(nil, "%x 80 ", netip.MustParsePrefix(prefix).Addr().AsSlice())
-	for deadline := time.Now().Add(hang); ; time.Sleep(100 * time.Microsecond) {
-		var routes []byte
-		var err error
-		n.Do(func() { routes, err = os.ReadFile("/proc/thread-self/net/ipv6_route") })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(routes, local) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not become local", prefix)
-		}
 	}
 }

@@ -23,7 +23,7 @@ var both = []bool{false, true}
 func TestEveryKindSendsAndReceivesWithStamps(t *testing.T) {
 	t.Parallel()
 	top := netlab.Chain(t, 2)
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	for _, kind := range []Kind{Raw, Datagram} {
 		families(t, top, func(t *testing.T, v6 bool, to netip.Addr) {
 			s := open(t, top.Client, Options{IPv6: v6, Kind: kind, Buffer: 1 << 20})
@@ -71,7 +71,7 @@ func wantTTL(t *testing.T, s *Socket, m Message, want uint8) {
 func TestTimeExceededIsHeard(t *testing.T) {
 	t.Parallel()
 	top := netlab.Chain(t, 2)
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	for _, kind := range []Kind{Raw, Datagram, UDP} {
 		families(t, top, func(t *testing.T, v6 bool, to netip.Addr) {
 			s := open(t, top.Client, Options{IPv6: v6, Kind: kind, Buffer: 1 << 20})
@@ -140,11 +140,11 @@ func TestUDPHearsOfTheClosedPort(t *testing.T) {
 func TestHeaderFieldsAreOnTheWire(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	w := listen(t, top.Links[0].B)
 	from4, from6 := netip.MustParseAddr("10.77.0.1"), netip.MustParseAddr("fd77::1")
 	top.Client.IP("addr", "add", "10.77.0.1/32", "dev", "lo")
-	addAddr6(t, top.Client, "fd77::1/128", "lo")
+	top.Client.Address("fd77::1/128", "lo")
 	for _, kind := range []Kind{Raw, Datagram, UDP} {
 		families(t, top, func(t *testing.T, v6 bool, to netip.Addr) {
 			s := open(t, top.Client, Options{IPv6: v6, Kind: kind})
@@ -222,7 +222,7 @@ func TestIfaceChoosesTheWay(t *testing.T) {
 	client.IP("route", "add", "10.98.0.0/16", "via", first.B.Addr4.String(), "metric", "500")
 	client.IP("route", "add", "fd98::/64", "via", first.B.Addr6.String(), "metric", "5000")
 	w := listen(t, first.B)
-	allowPings(client)
+	client.AllowPings()
 	for _, v6 := range both {
 		for _, kind := range []Kind{Raw, Datagram, UDP} {
 			s := open(t, client, Options{IPv6: v6, Kind: kind})
@@ -231,7 +231,7 @@ func TestIfaceChoosesTheWay(t *testing.T) {
 				to = netip.MustParseAddr("fd98::1")
 			}
 			p := probe(t, s, to, 1, 0)
-			p.Iface = int32(ifindex(t, first.A))
+			p.Iface = int32(first.A.Index())
 			send(t, s, p)
 			if got := fieldsOf(w.next(isProbe(kind, v6)), v6); got.to != to {
 				t.Errorf("%+v, want to %s", got, to)
@@ -240,33 +240,12 @@ func TestIfaceChoosesTheWay(t *testing.T) {
 	}
 }
 
-func ifindex(t *testing.T, e *netlab.Endpoint) (index int) {
-	t.Helper()
-	var err error
-	e.Node.Do(func() {
-		var fd int
-		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
-			return
-		}
-		defer func() { _ = unix.Close(fd) }()
-		var r *unix.Ifreq
-		if r, err = unix.NewIfreq(e.Device); err == nil {
-			err = unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, r)
-			index = int(r.Uint32())
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return index
-}
-
 // TestDefect05PayloadIsReallySent: the largest payload there is goes out in
 // fragments, whole, and comes back whole.
 func TestDefect05PayloadIsReallySent(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	const payload = 65507
 	for _, kind := range []Kind{Raw, Datagram} {
 		families(t, top, func(t *testing.T, v6 bool, to netip.Addr) {
@@ -409,15 +388,15 @@ func TestDontFragmentFindsTheMTU(t *testing.T) {
 func TestZoneOfLinkLocalAddress(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)
-	addAddr6(t, top.Server, "fe80::99/64", top.Links[0].B.Device)
+	top.Server.Address("fe80::99/64", top.Links[0].B.Device)
 	top.Client.IP("neigh", "replace", "fe80::99", "lladdr", top.Links[0].B.MAC, "dev", top.Links[0].A.Device, "nud", "permanent")
-	addAddr6(t, top.Client, "fe80::98/64", top.Links[0].A.Device)
+	top.Client.Address("fe80::98/64", top.Links[0].A.Device)
 	top.Server.IP("neigh", "replace", "fe80::98", "lladdr", top.Links[0].A.MAC, "dev", top.Links[0].B.Device, "nud", "permanent")
 	s := open(t, top.Client, Options{IPv6: true})
 	var to Addr
 	var err error
 	top.Client.Do(func() { to, err = AddrFrom(netip.MustParseAddr("fe80::99%" + top.Links[0].A.Device)) })
-	if err != nil || to.Zone != uint32(ifindex(t, top.Links[0].A)) {
+	if err != nil || to.Zone != uint32(top.Links[0].A.Index()) {
 		t.Fatalf("%+v, %v", to, err)
 	}
 	p := probe(t, s, netip.MustParseAddr("fe80::99"), 1, 0)

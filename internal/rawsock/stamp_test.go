@@ -43,7 +43,7 @@ table netdev refuse {
 func TestStampNumbersStayRight(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	top.Client.NFT(fmt.Sprintf(firewall, top.Links[0].A.Device))
 	for _, counted := range []bool{false, true} {
 		for _, kind := range []Kind{Raw, Datagram, UDP} {

@@ -31,18 +31,18 @@ func TestLossIsNoChange(t *testing.T) {
 		for i := range 300 { // without a memory, too
 			if r, _ := b.once(h+"9", plan()); len(r.path.Hops) != 6 {
 				first++
-				b.t.Errorf("first trace %d: %s", i, text(r.path))
+				b.T.Errorf("first trace %d: %s", i, text(r.path))
 			}
 		}
 		b.add(1, h+"9", frequent())
 		time.Sleep(8 * time.Minute)
 		rs := b.of(1)
 		if len(rs) < 2500 || changes(rs) != 1 {
-			b.t.Errorf("%d traces, %d changes, want the first alone", len(rs), changes(rs))
+			b.T.Errorf("%d traces, %d changes, want the first alone", len(rs), changes(rs))
 		}
 		for _, r := range rs {
 			if len(r.path.Hops) != 6 {
-				b.t.Errorf("%s after %v", text(r.path), r.at)
+				b.T.Errorf("%s after %v", text(r.path), r.at)
 			}
 		}
 	})
@@ -60,20 +60,20 @@ func TestDefect16SilenceIsNoChange(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		if n := changes(b.of(1)); n != 1 {
-			b.t.Errorf("%d changes, want the first trace alone", n)
+			b.T.Errorf("%d changes, want the first trace alone", n)
 		}
 		b.path(h, fmt.Sprintf("%[1]s1@1ms %[1]s7@2ms silent silent", r))
 		time.Sleep(5 * time.Second)
 		if n := changes(b.of(1)); n != 2 {
-			b.t.Errorf("%d changes: hop 2 answered by another router was merged before", n)
+			b.T.Errorf("%d changes: hop 2 answered by another router was merged before", n)
 		}
 	})
 }
 
 // path changes the one route of a test.
 func (b *lab) path(h, hops string) {
-	b.t.Helper()
-	b.apply("path " + h + "9 " + trim(hops))
+	b.T.Helper()
+	b.Apply("path " + h + "9 " + trim(hops))
 }
 
 // trim cuts what Sprintf says of operands that were not used.
@@ -114,16 +114,16 @@ func TestRouteChange(t *testing.T) {
 			got := text(rec.path)
 			if rec.changed {
 				if got != want {
-					b.t.Fatalf("told %s, want %s, at %v", got, want, rec.at)
+					b.T.Fatalf("told %s, want %s, at %v", got, want, rec.at)
 				}
 				want = map[string]string{first: second, second: first}[want]
 			}
 			if got != first && got != second {
-				b.t.Errorf("a mixed path: %s at %v", got, rec.at)
+				b.T.Errorf("a mixed path: %s at %v", got, rec.at)
 			}
 		}
 		if n := changes(rs); n != 201 {
-			b.t.Errorf("%d changes, want 201", n)
+			b.T.Errorf("%d changes, want 201", n)
 		}
 	})
 }
@@ -159,7 +159,7 @@ func TestPain13LoadBalancing(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		rs := b.of(1)
 		if len(rs) < 10_000 || changes(rs) != 1 {
-			b.t.Errorf("%d traces, %d changes", len(rs), changes(rs))
+			b.T.Errorf("%d traces, %d changes", len(rs), changes(rs))
 		}
 	})
 }
@@ -171,14 +171,14 @@ func TestReachability(t *testing.T) {
 		p.Once, p.Hops = true, 8
 		id := b.add(1, h+"9", p)
 		round := func(host string, want bool) {
-			b.t.Helper()
-			b.apply("host " + h + "9 rtt 20ms " + host)
+			b.T.Helper()
+			b.Apply("host " + h + "9 rtt 20ms " + host)
 			n := len(b.of(1))
-			b.do(func() { b.trace.Start(id, b.loop.Now()) })
+			b.Do(func() { b.trace.Start(id, b.Loop.Now()) })
 			time.Sleep(5 * time.Second)
 			rs := b.of(1)
 			if len(rs) != n+1 || rs[n].changed != want {
-				b.t.Errorf("trace %d (%q): %d records, changed %v, want %v", n, host, len(rs)-n, rs[len(rs)-1].changed, want)
+				b.T.Errorf("trace %d (%q): %d records, changed %v, want %v", n, host, len(rs)-n, rs[len(rs)-1].changed, want)
 			}
 		}
 		time.Sleep(time.Second)
@@ -205,11 +205,11 @@ func TestPause(t *testing.T) {
 		rs := b.of(1)
 		for i := 1; i < len(rs); i++ {
 			if d := rs[i].at - rs[i-1].at; d < 1500*time.Millisecond || d > 2510*time.Millisecond {
-				b.t.Errorf("trace %d ended %v after the one before", i, d)
+				b.T.Errorf("trace %d ended %v after the one before", i, d)
 			}
 		}
 		if n := changes(rs); n != 1 || len(rs) < 24 {
-			b.t.Errorf("%d traces, %d changes", len(rs), n)
+			b.T.Errorf("%d traces, %d changes", len(rs), n)
 		}
 	})
 }
@@ -220,16 +220,16 @@ func TestStopAndRemove(t *testing.T) {
 		one := b.add(1, h+"9", plan())
 		b.add(2, h+"8", plan())
 		time.Sleep(50 * time.Millisecond)
-		b.do(func() { b.trace.Remove(one) })
+		b.Do(func() { b.trace.Remove(one) })
 		two := b.add(3, h+"8", plan())
 		if one == two {
-			b.t.Error("a target was used again while its trace was under way")
+			b.T.Error("a target was used again while its trace was under way")
 		}
 		time.Sleep(30 * time.Millisecond)
-		b.stop()
+		b.Stop()
 		for key := range uint32(3) {
 			if n := len(b.of(key + 1)); n != 1 {
-				b.t.Errorf("target %d: %d records, want 1", key+1, n)
+				b.T.Errorf("target %d: %d records, want 1", key+1, n)
 			}
 		}
 	})

@@ -3,9 +3,7 @@
 package trace_test
 
 import (
-	"context"
 	"fmt"
-	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,7 +14,6 @@ import (
 	"go.uber.org/goleak"
 
 	"connmonitor/internal/prober"
-	"connmonitor/internal/rawsock"
 	"connmonitor/internal/simnet"
 	"connmonitor/internal/trace"
 	"connmonitor/internal/vitals"
@@ -34,12 +31,8 @@ type record struct {
 
 // lab is a tracer on a simulated network.
 type lab struct {
-	t     *testing.T
-	net   *simnet.Net
-	loop  *prober.Loop
+	*simnet.Lab
 	trace *trace.Tracer
-	start time.Time
-	end   chan error
 	keys  uint32 // of once
 
 	mu      sync.Mutex
@@ -50,62 +43,21 @@ type lab struct {
 func inLab(t *testing.T, o prober.Options, scenario string, body func(b *lab)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		n, err := simnet.New(1, scenario)
-		if err != nil {
-			t.Fatal(err)
-		}
-		end := make(chan error, 1)
-		b := &lab{t: t, net: n, start: time.Now(), records: map[uint32][]record{}, end: end}
-		o.Clock, o.OpenSocket = n.Clock, n.OpenSocket
-		b.loop = prober.New(o)
-		b.trace = trace.New(b.loop, func(key uint32, p *vitals.Path, changed bool, cause syscall.Errno) {
+		b := &lab{Lab: simnet.NewLab(t, o, scenario), records: map[uint32][]record{}}
+		b.trace = trace.New(b.Loop, func(key uint32, p *vitals.Path, changed bool, cause syscall.Errno) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			b.records[key] = append(b.records[key], record{p, changed, cause, time.Since(b.start)})
+			b.records[key] = append(b.records[key], record{p, changed, cause, time.Since(b.Start)})
 		})
-		if err := b.loop.Open(); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go func() { end <- b.loop.Run(ctx) }()
+		b.Run(b.trace)
 		body(b)
-		b.stop()
-		for _, f := range n.Failures() {
-			t.Error(f)
-		}
+		b.Stop()
 	})
-}
-
-// stop lets the traces under way end, and the loop then.
-func (b *lab) stop() {
-	b.t.Helper()
-	if b.end == nil {
-		return
-	}
-	b.do(b.trace.Stop)
-	b.loop.Drain()
-	select {
-	case err := <-b.end:
-		if err != nil {
-			b.t.Error(err)
-		}
-	case <-time.After(time.Hour):
-		b.t.Fatal("the loop does not end")
-	}
-	b.end = nil
-}
-
-// do runs f on the loop's goroutine and waits for it.
-func (b *lab) do(f func()) {
-	done := make(chan struct{})
-	b.loop.Do(func() { f(); close(done) })
-	<-done
 }
 
 // add adds a target that is traced from now on.
 func (b *lab) add(key uint32, to string, plan trace.Plan) (id uint32) {
-	b.do(func() { id = b.trace.Add(key, addr(to), plan, b.loop.Now()) })
+	b.Do(func() { id = b.trace.Add(key, simnet.Addr(to), plan, b.Loop.Now()) })
 	return id
 }
 
@@ -120,29 +72,21 @@ func (b *lab) of(key uint32) []record {
 // once traces a target one time and returns what came of it and how long it
 // took.
 func (b *lab) once(to string, plan trace.Plan) (r record, took time.Duration) {
-	b.t.Helper()
+	b.T.Helper()
 	plan.Once = true
 	b.keys++
 	key := 1e6 + b.keys
-	before := time.Since(b.start)
+	before := time.Since(b.Start)
 	id := b.add(key, to, plan)
 	for range 10_000 {
 		if rs := b.of(key); len(rs) > 0 {
-			b.do(func() { b.trace.Remove(id) })
+			b.Do(func() { b.trace.Remove(id) })
 			return rs[0], rs[0].at - before
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	b.t.Fatalf("the trace to %s does not end", to)
+	b.T.Fatalf("the trace to %s does not end", to)
 	return record{}, 0
-}
-
-// apply changes the network.
-func (b *lab) apply(statements string) {
-	b.t.Helper()
-	if err := b.net.Apply(statements); err != nil {
-		b.t.Fatal(err)
-	}
 }
 
 // changes counts the records to be printed, and those between.
@@ -153,14 +97,6 @@ func changes(rs []record) (n int) {
 		}
 	}
 	return n
-}
-
-func addr(s string) rawsock.Addr {
-	a, err := rawsock.AddrFrom(netip.MustParseAddr(s))
-	if err != nil {
-		panic(err)
-	}
-	return a
 }
 
 func plan() trace.Plan {

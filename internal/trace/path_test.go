@@ -40,18 +40,18 @@ func TestPlainPath(t *testing.T) {
 	both(t, "host H9 rtt 20ms\npath H9 R1@1ms R2@2ms R3@15ms", func(b *lab, h string) {
 		r, took := b.once(h+"9", plan())
 		if got := text(r.path); got != "1 2 3 9 ." || !r.changed || r.cause != 0 {
-			b.t.Errorf("path %s, %+v", got, r)
+			b.T.Errorf("path %s, %+v", got, r)
 		}
 		for i, want := range []time.Duration{1, 2, 15, 20} {
 			if rtt := r.path.Hops[i].RTT; rtt != want*time.Millisecond {
-				b.t.Errorf("hop %d: RTT %v", i+1, rtt)
+				b.T.Errorf("hop %d: RTT %v", i+1, rtt)
 			}
 		}
 		if took > 25*time.Millisecond {
-			b.t.Errorf("it took %v", took)
+			b.T.Errorf("it took %v", took)
 		}
 		if r, _ := b.once(h+"9", plan()); r.path.End != vitals.EndReached {
-			b.t.Errorf("%+v", r)
+			b.T.Errorf("%+v", r)
 		}
 	})
 }
@@ -93,10 +93,10 @@ func TestDefect13SilentHopWaits(t *testing.T) {
 		both(t, "host H9 rtt 30ms\npath H9 "+test.path, func(b *lab, h string) {
 			r, took := b.once(h+"9", plan())
 			if took < test.want || took > test.want+tick {
-				b.t.Errorf("%s: %v, want %v", test.path, took, test.want)
+				b.T.Errorf("%s: %v, want %v", test.path, took, test.want)
 			}
 			if n := strings.Count(text(r.path), "*"); n != strings.Count(test.path, "silent") || r.path.End != vitals.EndReached {
-				b.t.Errorf("%s: %s", test.path, text(r.path))
+				b.T.Errorf("%s: %s", test.path, text(r.path))
 			}
 		})
 	}
@@ -109,21 +109,21 @@ func TestDeadDestination(t *testing.T) {
 		for _, timeout := range []time.Duration{50 * time.Millisecond, time.Second, 5 * time.Second} {
 			both(t, "host H9 rtt 20ms dead\npath H9 R1@1ms R2@2ms R3@15ms R4@400ms", func(b *lab, h string) {
 				asked, last := map[uint8]int{}, 0
-				b.net.Watch(func(s simnet.Sent) { asked[s.TTL]++; last = max(last, int(s.TTL)) })
+				b.Net.Watch(func(s simnet.Sent) { asked[s.TTL]++; last = max(last, int(s.TTL)) })
 				p := plan()
 				p.Hops, p.Timeout = hops, timeout
 				r, took := b.once(h+"9", p)
 				if took > 2*timeout+4*time.Millisecond {
-					b.t.Errorf("%d hops: %v", hops, took)
+					b.T.Errorf("%d hops: %v", hops, took)
 				}
 				if len(r.path.Hops) != hops || r.path.End != vitals.EndHops || last != hops {
-					b.t.Errorf("%d hops: %s, asked up to %d", hops, text(r.path), last)
+					b.T.Errorf("%d hops: %s, asked up to %d", hops, text(r.path), last)
 				}
 				if hops > 4 && asked[uint8(hops)] != 3 {
-					b.t.Errorf("%d hops, %v: the last was asked %d times", hops, timeout, asked[uint8(hops)])
+					b.T.Errorf("%d hops, %v: the last was asked %d times", hops, timeout, asked[uint8(hops)])
 				}
 				if hops >= 8 && timeout >= time.Second && !strings.HasPrefix(text(r.path), "1 2 3 4 *") {
-					b.t.Errorf("%d hops: %s", hops, text(r.path))
+					b.T.Errorf("%d hops: %s", hops, text(r.path))
 				}
 			})
 		}
@@ -142,7 +142,7 @@ func TestSlowTrickle(t *testing.T) {
 		p.Hops = 255
 		_, took := b.once(h+"9", p)
 		if took > 2*time.Second+4*time.Millisecond {
-			b.t.Errorf("it took %v", took)
+			b.T.Errorf("it took %v", took)
 		}
 	})
 }
@@ -154,10 +154,10 @@ func TestOddTimes(t *testing.T) {
 		for i := range 50 {
 			time.Sleep(time.Duration(i) * 77_777)
 			if r, took := b.once(h+"9", plan()); took < 100*time.Millisecond || took > 520*time.Millisecond || r.path.End != vitals.EndReached {
-				b.t.Errorf("%s took %v", text(r.path), took)
+				b.T.Errorf("%s took %v", text(r.path), took)
 			}
 			if _, took := b.once(h+"8", plan()); took > 2010*time.Millisecond {
-				b.t.Errorf("a dead host took %v", took)
+				b.T.Errorf("a dead host took %v", took)
 			}
 		}
 	})
@@ -168,19 +168,19 @@ func TestOddTimes(t *testing.T) {
 func TestDefect15UnreachableStops(t *testing.T) {
 	both(t, "host H9 rtt 20ms\npath H9 R1@1ms R2@2ms R3@3ms R4@4ms", func(b *lab, h string) {
 		rs := "router r3 10.1.0.3 unreachable 13\nrouter s3 2001:db8:1::3 unreachable 1"
-		b.apply(rs)
+		b.Apply(rs)
 		r, took := b.once(h+"9", plan())
 		if got := text(r.path); got != "1 2 3 !" {
-			b.t.Errorf("path %s", got)
+			b.T.Errorf("path %s", got)
 		}
 		if took > 20*time.Millisecond {
-			b.t.Errorf("it took %v", took)
+			b.T.Errorf("it took %v", took)
 		}
 	})
 	both(t, "host H9 rtt 20ms unreachable 3\npath H9 R1@1ms R2@2ms", func(b *lab, h string) {
 		r, _ := b.once(h+"9", plan())
 		if got := text(r.path); got != "1 2 9 ." {
-			b.t.Errorf("a destination that answers by an error: %s", got)
+			b.T.Errorf("a destination that answers by an error: %s", got)
 		}
 	})
 }
@@ -191,23 +191,23 @@ func TestDefect14RefusedProbes(t *testing.T) {
 	both(t, "host H9 rtt 20ms\npath H9 R1@1ms R2@2ms\nhost H8 refuse EPERM", func(b *lab, h string) {
 		r, _ := b.once(h+"8", plan())
 		if r.path != nil || r.changed || r.cause != syscall.EPERM {
-			b.t.Errorf("%+v", r)
+			b.T.Errorf("%+v", r)
 		}
 		b.add(1, h+"9", plan())
 		time.Sleep(time.Second)
-		b.apply("host " + h + "9 refuse ENETUNREACH")
+		b.Apply("host " + h + "9 refuse ENETUNREACH")
 		time.Sleep(10 * time.Second)
-		b.apply("host " + h + "9 rtt 20ms")
+		b.Apply("host " + h + "9 rtt 20ms")
 		time.Sleep(10 * time.Second)
 		rs := b.of(1)
 		if n := changes(rs); n != 1 {
-			b.t.Errorf("%d changes, want the first trace alone", n)
+			b.T.Errorf("%d changes, want the first trace alone", n)
 		}
 		if last := rs[len(rs)-1]; text(last.path) != "1 2 9 ." {
-			b.t.Errorf("last %+v", last)
+			b.T.Errorf("last %+v", last)
 		}
 		if !slices.ContainsFunc(rs, func(r record) bool { return r.path == nil && r.cause == syscall.ENETUNREACH }) {
-			b.t.Error("no trace told that it was refused")
+			b.T.Error("no trace told that it was refused")
 		}
 	})
 }
@@ -219,12 +219,12 @@ func TestRouteComesBackAmidATrace(t *testing.T) {
 		b.add(1, h+"9", plan())
 		time.Sleep(10 * time.Second)
 		for refused := range 12 {
-			b.apply(fmt.Sprintf("fail ENETUNREACH %d", refused))
+			b.Apply(fmt.Sprintf("fail ENETUNREACH %d", refused))
 			time.Sleep(10 * time.Second)
 		}
 		rs := b.of(1)
 		if n := changes(rs); n != 1 {
-			b.t.Errorf("%d changes, want the first trace alone", n)
+			b.T.Errorf("%d changes, want the first trace alone", n)
 		}
 		spoiled := 0
 		for _, r := range rs {
@@ -232,11 +232,11 @@ func TestRouteComesBackAmidATrace(t *testing.T) {
 			case r.path == nil && r.cause == syscall.ENETUNREACH:
 				spoiled++
 			case text(r.path) != "1 2 9 .":
-				b.t.Errorf("%s", text(r.path))
+				b.T.Errorf("%s", text(r.path))
 			}
 		}
 		if spoiled == 0 {
-			b.t.Error("no trace is spoiled")
+			b.T.Error("no trace is spoiled")
 		}
 	})
 }
@@ -246,7 +246,7 @@ func TestRouteComesBackAmidATrace(t *testing.T) {
 func TestFlowIsConstant(t *testing.T) {
 	both(t, "host H9 rtt 20ms loss 0.3\npath H9 R1@1ms silent R3@2ms\nhost H8 dead", func(b *lab, h string) {
 		sums, seqs := map[netip.Addr]map[uint16]int{}, map[uint16]bool{}
-		b.net.Watch(func(s simnet.Sent) {
+		b.Net.Watch(func(s simnet.Sent) {
 			if sums[s.To] == nil {
 				sums[s.To] = map[uint16]int{}
 			}
@@ -256,20 +256,21 @@ func TestFlowIsConstant(t *testing.T) {
 		b.add(1, h+"9", plan())
 		b.add(2, h+"8", plan())
 		time.Sleep(time.Minute)
-		b.stop()
+		b.Stop()
 		for to, of := range sums {
 			if len(of) != 1 {
-				b.t.Errorf("%s: checksums %v", to, of)
+				b.T.Errorf("%s: checksums %v", to, of)
 			}
 		}
 		if len(sums) != 2 || len(seqs) < 1000 {
-			b.t.Errorf("%d targets, %d sequences", len(sums), len(seqs))
+			b.T.Errorf("%d targets, %d sequences", len(sums), len(seqs))
 		}
 	})
 }
 
 // TestDefect12TracesNeverMix, also pain 2: 200 traces at the same moment, with
-// forged answers between them, each get their own route.
+// forged answers between them, each get their own route. (A true quotation but for
+// its destination is what an address translator makes of it.)
 func TestDefect12TracesNeverMix(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		var s strings.Builder
@@ -289,14 +290,14 @@ func TestDefect12TracesNeverMix(t *testing.T) {
 				path += fmt.Sprintf(" x%dh%d@%dms", i, k, 2*k+i%5)
 			}
 			fmt.Fprintf(&s, "path %s%d%s\n", host, i+1, path)
-			for _, lie := range []string{"quoted-sequence", "quoted-nonce", "quoted-index", "quoted-destination", "quoted-id", "near"} {
+			for _, lie := range []string{"quoted-sequence", "quoted-nonce", "quoted-index", "quoted-id", "near"} {
 				fmt.Fprintf(&s, "forge %s%d %s 0.5\n", host, i+1, lie)
 			}
 		}
 		inLab(t, prober.Options{IPv6: v6}, s.String(), func(b *lab) {
 			for i := range 200 {
 				to := fmt.Sprintf("%s%d", host, i+1)
-				b.do(func() { b.trace.Add(uint32(i), addr(to), plan(), int64(time.Second)) })
+				b.Do(func() { b.trace.Add(uint32(i), simnet.Addr(to), plan(), int64(time.Second)) })
 			}
 			time.Sleep(20 * time.Second)
 			for i := range 200 {
@@ -308,7 +309,7 @@ func TestDefect12TracesNeverMix(t *testing.T) {
 					b.own(r.path, i, net, v6)
 				}
 			}
-			if st := b.loop.Stats(); st.Forged == 0 || st.Lost != 0 {
+			if st := b.Loop.Stats(); st.Forged == 0 || st.Lost != 0 {
 				t.Errorf("stats %+v", st)
 			}
 		})
@@ -317,9 +318,9 @@ func TestDefect12TracesNeverMix(t *testing.T) {
 
 // own checks that the routers of a path are those of host i.
 func (b *lab) own(p *vitals.Path, i int, net string, v6 bool) {
-	b.t.Helper()
+	b.T.Helper()
 	if len(p.Hops) != 6 || p.End != vitals.EndReached {
-		b.t.Fatalf("host %d: %s", i, text(p))
+		b.T.Fatalf("host %d: %s", i, text(p))
 	}
 	for k, h := range p.Hops[:5] {
 		want := fmt.Sprintf("%s%d.%d", net, i, k+1)
@@ -327,7 +328,7 @@ func (b *lab) own(p *vitals.Path, i int, net string, v6 bool) {
 			want = fmt.Sprintf("%s%d:%d", net, i+1, k+1)
 		}
 		if h.Addr != netip.MustParseAddr(want) {
-			b.t.Fatalf("host %d, hop %d: %s, want %s", i, k+1, h.Addr, want)
+			b.T.Fatalf("host %d, hop %d: %s, want %s", i, k+1, h.Addr, want)
 		}
 	}
 }
@@ -339,10 +340,10 @@ func TestUnprivilegedTraces(t *testing.T) {
 		both(t, deny+"\nhost H9 rtt 20ms\npath H9 R1@1ms silent R3@2ms R4@9ms\nhost H8 dead", func(b *lab, h string) {
 			r, _ := b.once(h+"9", plan())
 			if got := text(r.path); got != "1 * 3 4 9 ." {
-				b.t.Errorf("%s: %s", deny, got)
+				b.T.Errorf("%s: %s", deny, got)
 			}
 			if r, took := b.once(h+"8", plan()); r.path.End != vitals.EndHops || took > 2004*time.Millisecond {
-				b.t.Errorf("%s: %s in %v", deny, text(r.path), took)
+				b.T.Errorf("%s: %s in %v", deny, text(r.path), took)
 			}
 		})
 	}
@@ -361,11 +362,11 @@ func TestOldAndSlowRouters(t *testing.T) {
 		time.Sleep(time.Minute)
 		rs := b.of(1)
 		if changes(rs) != 1 || len(rs) < 300 {
-			b.t.Errorf("%d traces, %d changes", len(rs), changes(rs))
+			b.T.Errorf("%d traces, %d changes", len(rs), changes(rs))
 		}
 		for _, r := range rs {
 			if got := text(r.path); got != "1 2 3 4 9 ." && got != "1 2 * 4 9 ." {
-				b.t.Fatalf("path %s", got)
+				b.T.Fatalf("path %s", got)
 			}
 		}
 	})

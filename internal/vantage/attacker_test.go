@@ -32,35 +32,10 @@ func attack(t *testing.T, e, victim *netlab.Endpoint) *attacker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &attacker{}
+	a := &attacker{index: e.Index(), file: os.NewFile(uintptr(e.PacketSocket()), "packet socket")}
 	copy(a.to[:], mac)
-	e.Node.Do(func() { err = a.open(e.Device) })
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() { _ = a.file.Close() })
 	return a
-}
-
-func (a *attacker) open(device string) error {
-	i, err := net.InterfaceByName(device)
-	if err != nil {
-		return err
-	}
-	a.index = i.Index
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	a.file = os.NewFile(uintptr(fd), "packet socket")
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4<<20); err != nil {
-		return err
-	}
-	return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: a.index})
-}
-
-func networkOrder(v uint16) uint16 {
-	return binary.NativeEndian.Uint16([]byte{byte(v >> 8), byte(v)})
 }
 
 // name is where a frame with a packet of a family goes.
@@ -69,7 +44,7 @@ func (a *attacker) name(v6 bool) *unix.SockaddrLinklayer {
 	if v6 {
 		proto = unix.ETH_P_IPV6
 	}
-	return &unix.SockaddrLinklayer{Protocol: networkOrder(proto), Ifindex: a.index, Halen: 6, Addr: a.to}
+	return &unix.SockaddrLinklayer{Protocol: netlab.NetworkOrder(proto), Ifindex: a.index, Halen: 6, Addr: a.to}
 }
 
 // watch hands every echo request that comes to the node to f, until the

@@ -50,7 +50,7 @@ func TestPain17PrivilegesFallBackInOrder(t *testing.T) {
 	} {
 		s.DF = test.df
 		if test.allow {
-			allowPings(top.Client)
+			top.Client.AllowPings()
 		}
 		hosts := []netip.Addr{last.Addr4, last.Addr6}
 		start, wait := process(t, top.Client, order{Hosts: hosts, Settings: s, Results: test.results}, test.by...)
@@ -129,14 +129,9 @@ func withCgo() bool {
 func TestPain05AsynchronousErrors(t *testing.T) {
 	t.Parallel()
 	top := netlab.Chain(t, 2)
-	allowPings(top.Client)
-	top.Routers[0].NFT(`table inet refuse {
-	chain forward {
-		type filter hook forward priority 0;
-		ip daddr 10.98.9.9 reject with icmp type host-unreachable
-		ip6 daddr fd98::99 reject with icmpv6 type no-route
-	}
-}`)
+	top.Client.AllowPings()
+	top.Routers[0].Reject("10.98.9.9", "icmp type host-unreachable")
+	top.Routers[0].Reject("fd98::99", "icmpv6 type no-route")
 	b := run(t, top.Client, Options{}, rawsock.Datagram)
 	s := pings(50, 10*time.Millisecond)
 	s.Interval = 500 * time.Microsecond

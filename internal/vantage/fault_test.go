@@ -89,14 +89,14 @@ var faults = []fault{
 			top.Client.IP("addr", "del", "10.77.0.1/32", "dev", "lo")
 			top.Client.IP("addr", "del", "fd77::1/128", "dev", "lo")
 		},
-		mend:   func(t *testing.T, top *netlab.Topology, _ bool) { addSources(t, top) },
+		mend:   func(_ *testing.T, top *netlab.Topology, _ bool) { addSources(top) },
 		causes: []syscall.Errno{syscall.EINVAL, syscall.ENETUNREACH}, source: true, // by the kernel's release
 	},
 }
 
-func addSources(t *testing.T, top *netlab.Topology) {
-	top.Client.IP("addr", "add", "10.77.0.1/32", "dev", "lo")
-	addAddr6(t, top.Client, "fd77::1/128", "lo")
+func addSources(top *netlab.Topology) {
+	top.Client.Address("10.77.0.1/32", "lo")
+	top.Client.Address("fd77::1/128", "lo")
 }
 
 // TestDefect06SendErrorIsUnknownAndPasses: what our own side refuses is no
@@ -108,7 +108,7 @@ func TestDefect06SendErrorIsUnknownAndPasses(t *testing.T) {
 		t.Run(strings.ReplaceAll(f.name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			top := netlab.Farm(t)
-			addSources(t, top)
+			addSources(top)
 			top.Server.Route("10.77.0.1/32", top.Links[0].A.Addr4)
 			top.Server.Route("fd77::1/128", top.Links[0].A.Addr6)
 			b := run(t, top.Client, Options{})
@@ -293,7 +293,7 @@ func TestSourceThatIsNotOursIsAnError(t *testing.T) {
 func TestUnprivilegedIPv6TakesNoSourceAddress(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	b := run(t, top.Client, Options{}, rawsock.Datagram)
 	s := pings(3, time.Hour)
 	s.Source = top.Links[0].A.Addr6.String()

@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"connmonitor/internal/netlab"
 )
 
 // flooder sends forgeries about the latest probes as fast as it is told to.
@@ -50,11 +52,7 @@ func (f *flooder) latest() []*seen {
 // learned waits until there is something to make forgeries of.
 func (f *flooder) learned(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(hang); len(f.latest()) == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the flooder sees no probes")
-		}
-	}
+	netlab.Await(t, "probe that the flooder sees", func() bool { return len(f.latest()) > 0 })
 }
 
 // reload is after how long the forgeries are made of newer probes: they are to

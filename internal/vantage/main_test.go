@@ -3,7 +3,6 @@
 package vantage
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -393,26 +392,4 @@ func (b *bench) probes() (s [2]prober.Stats) {
 		s[i] = b.point.families[i].loop.Stats()
 	}
 	return s
-}
-
-// addAddr6 gives a device of a node an IPv6 address and waits until it is local,
-// which the kernel sees to a moment later; what comes before is lost.
-func addAddr6(t *testing.T, n *netlab.Node, prefix, device string) {
-	t.Helper()
-	n.IP("addr", "add", prefix, "dev", device, "nodad")
-	local := fmt.Appendf(nil, "%x 80 ", netip.MustParsePrefix(prefix).Addr().AsSlice())
-	for deadline := time.Now().Add(hang); ; time.Sleep(100 * time.Microsecond) {
-		var routes []byte
-		var err error
-		n.Do(func() { routes, err = os.ReadFile("/proc/thread-self/net/ipv6_route") })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(routes, local) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not become local", prefix)
-		}
-	}
 }

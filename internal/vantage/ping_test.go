@@ -35,7 +35,7 @@ func TestDefect01And02DeadHostChangesNothing(t *testing.T) {
 	top := netlab.Farm(t)
 	dead(top.Server)
 	for _, kind := range []rawsock.Kind{rawsock.Raw, rawsock.Datagram} {
-		allowPings(top.Client)
+		top.Client.AllowPings()
 		b := run(t, top.Client, Options{}, kind)
 		living, gone := pings(5, 20*time.Millisecond), pings(5, 20*time.Millisecond)
 		gone.Timeout = 200 * time.Millisecond
@@ -73,7 +73,7 @@ func TestDefect01And02DeadHostChangesNothing(t *testing.T) {
 func TestDefect03SameHostTwiceAndProcessesBesideEachOther(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)
-	top.Client.Sysctl("net.ipv4.ping_group_range=0 0") // for ping
+	top.Client.AllowPings() // for ping
 	hosts := []netip.Addr{top.Host4(1), top.Host4(1), top.Host6(1), top.Host6(1)}
 	const bursts, count = 15, 10
 	var waits []func() outcome
@@ -201,7 +201,7 @@ func TestJitterIsMeasured(t *testing.T) {
 func TestDefect05LargestPayload(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	for _, kind := range []rawsock.Kind{rawsock.Raw, rawsock.Datagram} {
 		b := run(t, top.Client, Options{}, kind)
 		for i, payload := range []int{1, 15, 16, 17, 1472, 1473, 2000, 65507} {
@@ -290,9 +290,6 @@ func TestRTTAgreesWithPing(t *testing.T) {
 		t.Errorf("%d RTTs without kernel stamps", stats.Unstamped)
 	}
 }
-
-// allowPings lets everybody in the node open datagram ICMP sockets.
-func allowPings(n *netlab.Node) { n.Sysctl("net.ipv4.ping_group_range=0 0") }
 
 // round lets a Bundled target begin a round now.
 func round(w *Watch) { w.Start(time.Now()) }

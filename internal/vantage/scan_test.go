@@ -60,7 +60,7 @@ func peers(t *testing.T, n *netlab.Node) func() []netip.Addr {
 func TestScanLeavesBySource(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)
-	addSources(t, top)
+	addSources(top)
 	top.Server.Route("10.77.0.1/32", top.Links[0].A.Addr4)
 	top.Server.Route("fd77::1/128", top.Links[0].A.Addr6)
 	came := peers(t, top.Server)

@@ -174,7 +174,7 @@ func TestPain17EveryKindFindsTheSameRoute(t *testing.T) {
 	t.Parallel()
 	top := netlab.Chain(t, 6)
 	top.Routers[2].Silent()
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	for _, kind := range kinds {
 		b := run(t, top.Client, Options{}, kind)
 		for i, v6 := range both {
@@ -206,7 +206,7 @@ func (b *bench) repeated(key uint32, n int) (changes int, all []result) {
 func TestPain13DiamondIsNoChange(t *testing.T) {
 	t.Parallel()
 	top := netlab.Diamond(t)
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	server := top.Links[len(top.Links)-1].B
 	for _, kind := range kinds {
 		b := run(t, top.Client, Options{}, kind)
@@ -296,14 +296,9 @@ func (b *bench) more(key uint32, n int) []result {
 func TestDefect15UnreachableEndsTheTrace(t *testing.T) {
 	t.Parallel()
 	top := netlab.Chain(t, 5)
-	allowPings(top.Client)
-	top.Routers[2].NFT(`table inet refuse {
-	chain forward {
-		type filter hook forward priority 0;
-		ip daddr 10.98.9.9 reject with icmp type host-unreachable
-		ip6 daddr fd98::99 reject with icmpv6 type admin-prohibited
-	}
-}`)
+	top.Client.AllowPings()
+	top.Routers[2].Reject("10.98.9.9", "icmp type host-unreachable")
+	top.Routers[2].Reject("fd98::99", "icmpv6 type admin-prohibited")
 	// By a route in IPv6 only: of IPv4's own errors the kernel sends very few.
 	top.Routers[1].Unreachable("fd98::88/128")
 	hosts := map[string]int{"10.98.9.9": 3, "fd98::99": 3, "fd98::88": 2}
@@ -324,14 +319,9 @@ func TestDefect15UnreachableEndsTheTrace(t *testing.T) {
 func TestUnreachableHostIsLoss(t *testing.T) {
 	t.Parallel()
 	top := netlab.Chain(t, 2)
-	allowPings(top.Client)
-	top.Routers[0].NFT(`table inet refuse {
-	chain forward {
-		type filter hook forward priority 0;
-		ip daddr 10.98.9.9 reject with icmp type host-unreachable
-		ip6 daddr fd98::99 reject with icmpv6 type no-route
-	}
-}`)
+	top.Client.AllowPings()
+	top.Routers[0].Reject("10.98.9.9", "icmp type host-unreachable")
+	top.Routers[0].Reject("fd98::99", "icmpv6 type no-route")
 	for _, kind := range kinds[:2] {
 		b := run(t, top.Client, Options{}, kind)
 		for i, v6 := range both {
@@ -389,11 +379,11 @@ func TestPain12RateLimitedRoutersAreNoChange(t *testing.T) {
 func TestNeighbourFailureIsNoHop(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)
-	allowPings(top.Client)
+	top.Client.AllowPings()
 	device := top.Links[0].A.Device
 	top.Client.Sysctl("net.ipv4.neigh."+device+".retrans_time_ms=20", "net.ipv6.neigh."+device+".retrans_time_ms=20")
 	top.Client.IP("addr", "add", "10.77.0.1/24", "dev", device)
-	addAddr6(t, top.Client, "fd77::1/64", device)
+	top.Client.Address("fd77::1/64", device)
 	for i, kind := range kinds {
 		b := run(t, top.Client, Options{}, kind)
 		for j, v6 := range both {
