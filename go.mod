@@ -13,6 +13,7 @@ godebug (
 
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0
+	github.com/oschwald/maxminddb-golang/v2 v2.9.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"strings"
 	"testing"
 
 	"connmonitor/internal/vitals"
@@ -16,7 +17,7 @@ import (
 // What Go's own resolver makes of real answers, so that the fake of the other
 // tests does not only imitate what we believe.
 func TestOnceWithRealAnswers(t *testing.T) {
-	lookup := (&net.Resolver{PreferGo: true, Dial: dialer(serveDNS(t))}).LookupNetIP
+	lookup := (&net.Resolver{PreferGo: true, Dial: dialer(serveDNS(t, hosts))}).LookupNetIP
 	tests := []struct {
 		name   string
 		family vitals.Family
@@ -75,8 +76,12 @@ func dialer(address string) func(context.Context, string, string) (net.Conn, err
 	}
 }
 
+// answers is what a test's name server says: the data of the records of a name,
+// which is without its last dot, and the code of the answer.
+type answers func(name string, kind uint16) (data [][]byte, code uint16)
+
 // serveDNS answers questions on a loopback socket until the test ends.
-func serveDNS(t *testing.T) string {
+func serveDNS(t *testing.T, say answers) string {
 	t.Helper()
 	socket, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
@@ -91,7 +96,7 @@ func serveDNS(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			if _, err := socket.WriteTo(reply(query[:n]), from); err != nil {
+			if _, err := socket.WriteTo(reply(query[:n], say), from); err != nil {
 				return
 			}
 		}
@@ -106,35 +111,42 @@ func serveDNS(t *testing.T) string {
 // The records and codes of RFC 1035 and RFC 3596 that are used here.
 const (
 	typeA    = 1
+	typePTR  = 12
+	typeTXT  = 16
 	typeAAAA = 28
 
 	codeServFail = 2
 	codeNXDomain = 3
 )
 
-// reply answers a query for a name of one label.
-func reply(query []byte) []byte {
-	label := 12 + 1 + int(query[12])
-	end := label + 1 + 4
-	data, code := answerTo(string(query[13:label]), binary.BigEndian.Uint16(query[label+1:]))
+// reply answers a query.
+func reply(query []byte, say answers) []byte {
+	var labels []string
+	end := 12
+	for query[end] != 0 {
+		next := end + 1 + int(query[end])
+		labels = append(labels, string(query[end+1:next]))
+		end = next
+	}
+	question := query[12 : end+5]
+	data, code := say(strings.Join(labels, "."), binary.BigEndian.Uint16(query[end+1:]))
 
 	m := append([]byte(nil), query[:2]...)
 	m = binary.BigEndian.AppendUint16(m, 0x8180|code) // a response, recursion desired and available
-	m = append(m, 0, 1, 0, 0, 0, 0, 0, 0)
-	m = append(m, query[12:end]...)
-	if len(data) > 0 {
-		m[7] = 1
+	m = append(m, 0, 1, 0, byte(len(data)), 0, 0, 0, 0)
+	m = append(m, question...)
+	for _, d := range data {
 		m = append(m, 0xc0, 12)              // the name of the question
-		m = append(m, query[label+1:end]...) // its type and class
-		m = append(m, 0, 0, 0, 60, 0)        // TTL, length
-		m = append(m, byte(len(data)))
-		m = append(m, data...)
+		m = append(m, query[end+1:end+5]...) // its type and class
+		m = append(m, 0, 0, 0, 60)           // TTL
+		m = binary.BigEndian.AppendUint16(m, uint16(len(d)))
+		m = append(m, d...)
 	}
 	return m
 }
 
-// answerTo is the data and the code of the answer for a name and a type.
-func answerTo(name string, kind uint16) (data []byte, code uint16) {
+// hosts answers for names of one label.
+func hosts(name string, kind uint16) (data [][]byte, code uint16) {
 	zone := map[string]map[uint16]netip.Addr{
 		"both":    {typeA: four1, typeAAAA: six1},
 		"four":    {typeA: four1},
@@ -153,5 +165,5 @@ func answerTo(name string, kind uint16) (data []byte, code uint16) {
 	if !known {
 		return nil, 0
 	}
-	return addr.AsSlice(), 0
+	return [][]byte{addr.AsSlice()}, 0
 }

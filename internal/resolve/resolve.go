@@ -11,10 +11,14 @@
 // suddenly denies the name, because an outage of the DNS must not look like an
 // outage of what is monitored.
 //
+// What an address says is found in the background: its reverse name ([Names]) and
+// the autonomous system it belongs to ([Origins]). Both answer at once with what
+// they know, ask for what they do not, and forget what nobody wants.
+//
 // How a name is asked for is left to the [Lookup] that is handed in, usually the
 // standard library's resolver, with its hosts file (hosts(5)), search list and
 // RFC 6724 order. Literal addresses, the syntax of names and what to do about a
-// change belong to the callers.
+// change belong to the callers; AS numbers from a file to mmdb.
 package resolve
 
 import (
@@ -92,9 +96,10 @@ func New(o Options) *Resolver {
 }
 
 // systemLookup asks as the system is configured to.
-func systemLookup() Lookup {
-	return (&net.Resolver{PreferGo: true}).LookupNetIP
-}
+func systemLookup() Lookup { return system().LookupNetIP }
+
+// system is Go's own resolver, which follows resolv.conf(5) and hosts(5).
+func system() *net.Resolver { return &net.Resolver{PreferGo: true} }
 
 func setDefault(d *time.Duration, value time.Duration) {
 	if *d <= 0 {
