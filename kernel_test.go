@@ -28,8 +28,9 @@ var kernel = map[string]string{
 }
 
 // namesOnly matches what every room may take from the packages of system
-// calls: error numbers and signals are names for values, not calls.
-var namesOnly = regexp.MustCompile(`^(E[A-Z0-9]+|Errno|SIG[A-Z0-9]+|Signal)$`)
+// calls: error numbers, signals and the flags of os.OpenFile are names for
+// values, not calls.
+var namesOnly = regexp.MustCompile(`^(E[A-Z0-9]+|Errno|SIG[A-Z0-9]+|Signal|O_[A-Z]+)$`)
 
 // checkSystemCalls returns what a file uses of the packages of system calls
 // without its room having leave to. Tests may: they stop processes and read
