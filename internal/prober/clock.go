@@ -43,15 +43,17 @@ func (c *stepClock) begin() {
 func (c *stepClock) sample() (wall, mono int64) {
 	wall, mono = c.read()
 	d := wall - mono - c.offset
-	if d > -jitter && d < jitter {
+	if isJitter(d) {
 		return wall, mono
 	}
 	// An interruption between the two readings makes an offset that does not
 	// come again and again; a step stays. On a machine that is very busy two in
-	// a row were interrupted alike, once in four hours.
+	// a row were interrupted alike, once in four hours. What comes again must be
+	// no jitter by itself: an interruption hardly longer than that is not
+	// confirmed by readings as they always are.
 	for range confirmations {
 		wall, mono = c.read()
-		if e := wall - mono - c.offset - d; e < -jitter || e > jitter {
+		if e := wall - mono - c.offset; isJitter(e) || !isJitter(e-d) {
 			return wall, mono
 		}
 	}
@@ -64,6 +66,10 @@ func (c *stepClock) sample() (wall, mono int64) {
 	c.steps = append(c.steps, d)
 	return wall, mono
 }
+
+// isJitter reports whether two readings of an offset that lie d apart are of the
+// same one.
+func isJitter(d int64) bool { return d > -jitter && d < jitter }
 
 // since is the sum of the steps after epoch, and whether there was any.
 func (c *stepClock) since(epoch uint16) (sum int64, stepped bool) {

@@ -33,3 +33,31 @@ func TestInterruptionsAreNoStep(t *testing.T) {
 		}
 	}
 }
+
+// TestShortInterruptionsAreNoStep: one that is hardly longer than the readings
+// lie apart anyway is not borne out by readings that are as always.
+func TestShortInterruptionsAreNoStep(t *testing.T) {
+	var now int64
+	readings := 0
+	late := func() int64 { return 0 }
+	c := stepClock{read: func() (wall, mono int64) {
+		now += int64(1e6)
+		readings++
+		return now + late(), now
+	}}
+	c.begin()
+	for between := int64(0); between < 3*jitter; between += 100 {
+		for _, usual := range []int64{-jitter / 2, -2000, 0, 2000, jitter / 2} {
+			first := readings + 1
+			late = func() int64 {
+				if readings == first {
+					return between
+				}
+				return usual
+			}
+			if c.sample(); c.epoch != 0 {
+				t.Fatalf("an interruption of %d ns beside readings that are %d ns apart is a step", between, usual)
+			}
+		}
+	}
+}
