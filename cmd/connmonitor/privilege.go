@@ -16,9 +16,9 @@ import (
 func (s *session) drop(c *config.Config) func() error {
 	var need privilege.Need
 	if s.command.stdin() {
-		// Nothing is read again, so the targets stay: the only socket that may
-		// be opened later is that of Don't Fragment probes.
-		need.Raw = slices.ContainsFunc(c.Targets, func(t vitals.Target) bool { return t.DF || t.MTU })
+		// Nothing is read again, so the targets stay: the only sockets that may
+		// be opened later are those of Don't Fragment, UDP and TCP probes.
+		need.Raw = slices.ContainsFunc(c.Targets, func(t vitals.Target) bool { return t.DF || t.MTU || t.Method != vitals.MethodICMP })
 	} else {
 		need.Raw, need.Read = true, []string{s.command.file}
 	}

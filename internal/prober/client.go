@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"connmonitor/internal/rawsock"
+	"connmonitor/internal/vitals"
+	"connmonitor/internal/wire"
 )
 
 // Client asks for probes and is told what became of them. All its methods are
@@ -51,6 +53,16 @@ type Result struct {
 	From    rawsock.Addr  // who answered
 	Type    uint8         // ICMP type and code of the answer
 	Code    uint8
+	// TTL is the TTL or hop limit that the answer arrived with; 0: not known.
+	TTL uint8
+	// Quote is what an ICMP error tells of the probe; nil where the answer is none,
+	// or the kernel does not hand over what is quoted (error queues). It is valid
+	// during the call.
+	Quote *Quote
+	// MTU is that of the next hop in bytes as an Unreachable tells it that is a
+	// "fragmentation needed" (RFC 1191, 4; 0 from a router that is older) or a
+	// Packet Too Big (RFC 4443, 3.2): as written, it need not be plausible. Else 0.
+	MTU int
 	// Stamped tells that the kernel has stamped the probe as it left.
 	Stamped bool
 	// Local tells that an Unreachable was reported by our own host, which
@@ -62,11 +74,26 @@ type Result struct {
 	Errno syscall.Errno
 }
 
+// Quote is what the datagram that an ICMP error quotes says of the way that the
+// probe has gone (RFC 792, RFC 1812, 4.3.2.3), and the extensions behind it.
+type Quote struct {
+	TTL uint8 // what was left of the TTL or hop limit
+	// To is the destination that the probe had by then, where that is not the one
+	// that it was sent to: an address translator lies between.
+	To     rawsock.Addr
+	Labels wire.MPLSStack // RFC 4950
+}
+
 // Probe is one packet to be sent.
 type Probe struct {
-	To    rawsock.Addr
-	From  rawsock.Addr // source address; zero: the kernel's choice
-	Iface int32        // index of the interface to leave by; 0: the route's
+	// Method is what it is; where only UDP can be sent, an echo request is UDP
+	// too.
+	Method vitals.Method
+	To     rawsock.Addr
+	// From is the source address; zero: the kernel's choice. Where raw sockets
+	// send UDP or TCP it must be given (Loop.Source), for checksums cover it.
+	From  rawsock.Addr
+	Iface int32 // index of the interface to leave by; 0: the route's
 	// Size is the number of payload bytes, 1..65507.
 	Size int
 	// Timeout is counted from the moment the probe is handed to the kernel.
@@ -77,12 +104,14 @@ type Probe struct {
 	// Stamps tells that what was sent there lately was stamped as it left. One
 	// that goes unanswered without a stamp has then never left, and is Unknown.
 	Stamps bool
-	// Flow, when it is not 0, is the checksum that the ICMP message shall have
+	// Checksum, when it is not 0, is the one that the ICMP message shall have
 	// whatever its sequence, so that routers that balance by it see one flow;
 	// Size must be 16 at least.
-	Flow uint16
-	// Port is the destination port where the loop's socket is UDP.
+	Checksum uint16
+	// Port is the destination port of UDP and TCP.
 	Port uint16
+	// Flow is the number of the local port of UDP and TCP, 0..63.
+	Flow uint8
 	// Ref and Tag are the client's own; they come back with the verdict.
 	Ref, Tag uint32
 }

@@ -36,9 +36,9 @@ const maxIdle = int64(time.Second)
 
 func (l *Loop) drainStamps() {
 	l.fresh = true
-	for i := range l.out.lanes {
-		if s := l.out.lanes[i].sock; s != nil {
-			l.drainReports(s)
+	for _, b := range l.out.lanes {
+		if b != nil && b.sock != nil {
+			l.drainReports(b)
 		}
 	}
 }
@@ -46,9 +46,9 @@ func (l *Loop) drainStamps() {
 func (l *Loop) drainMessages() {
 	ordered, epoch := l.clock.epoch == l.epoch, l.clock.epoch
 	l.behind = false
-	for i := range l.out.lanes {
-		if b := &l.out.lanes[i]; b.receives {
-			l.behind = !l.drainSocket(b.sock, ordered) || l.behind
+	for _, b := range l.out.lanes {
+		if b != nil && b.receives {
+			l.behind = !l.drainSocket(b, ordered) || l.behind
 		}
 	}
 	if !l.behind {
@@ -63,9 +63,9 @@ func (l *Loop) drainMessages() {
 // do not (the clock has stepped, or nothing is stamped), it ends when the queue
 // has been read once over. A short batch is no end: an ICMP error that arrives
 // meanwhile, for whichever process here, cuts it.
-func (l *Loop) drainSocket(s Socket, ordered bool) bool {
+func (l *Loop) drainSocket(b *lane, ordered bool) bool {
 	for left := l.capacity(); left > 0; {
-		n, err := s.Receive(l.in.messages)
+		n, err := b.sock.Receive(l.in.messages)
 		if err != nil {
 			l.stats.receiveErrors.Add(1)
 			return false
@@ -75,7 +75,7 @@ func (l *Loop) drainSocket(s Socket, ordered bool) bool {
 		}
 		l.fresh = false
 		for i := range n {
-			l.receive(&l.in.messages[i])
+			l.receive(b.kind, &l.in.messages[i])
 		}
 		if ordered && l.in.messages[n-1].Stamp > l.wall+millisecond {
 			return true
@@ -89,15 +89,15 @@ func (l *Loop) drainSocket(s Socket, ordered bool) bool {
 // packet costs half a small reply at least.
 func (l *Loop) capacity() int { return max(2*l.info.Replies, 1<<12) }
 
-func (l *Loop) drainReports(s Socket) {
+func (l *Loop) drainReports(b *lane) {
 	for left := l.capacity(); left > 0; {
-		n, err := s.Reports(l.in.reports)
+		n, err := b.sock.Reports(l.in.reports)
 		if err != nil {
 			l.stats.receiveErrors.Add(1)
 			return
 		}
 		for i := range n {
-			l.report(&l.in.reports[i])
+			l.report(b.kind, &l.in.reports[i])
 		}
 		if n < len(l.in.reports) {
 			return

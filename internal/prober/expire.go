@@ -37,9 +37,8 @@ func (l *Loop) unanswered(e *entry) Result {
 // when it went unanswered while the count rose.
 func (l *Loop) readDrops() {
 	l.queued = 0
-	for i := range l.out.lanes {
-		b := &l.out.lanes[i]
-		if b.sock == nil {
+	for _, b := range l.out.lanes {
+		if b == nil || b.sock == nil {
 			continue
 		}
 		n, err := b.sock.Drops()

@@ -32,10 +32,12 @@ func (c *floodClock) now() (wall, mono int64) {
 	return c.start.UnixNano() + mono, mono
 }
 
-func (s *floodSocket) Send(ps []rawsock.Packet) (int, error)       { return len(ps), nil }
-func (s *floodSocket) Reports([]rawsock.Report) (int, error)       { return 0, nil }
-func (s *floodSocket) Drops() (d rawsock.Drops, err error)         { return }
-func (s *floodSocket) Info() rawsock.Info                          { return rawsock.Info{Replies: 20_000} }
+func (s *floodSocket) Send(ps []rawsock.Packet) (int, error) { return len(ps), nil }
+func (s *floodSocket) Reports([]rawsock.Report) (int, error) { return 0, nil }
+func (s *floodSocket) Drops() (d rawsock.Drops, err error)   { return }
+func (s *floodSocket) Info() rawsock.Info                    { return rawsock.Info{Replies: 20_000} }
+func (s *floodSocket) AcceptPorts(uint16, int) error         { return nil }
+
 func (s *floodSocket) Close() error                                { return nil }
 func (s *floodSocket) open(rawsock.Options) (prober.Socket, error) { return s, nil }
 

@@ -3,14 +3,16 @@
 package prober
 
 import (
-	"syscall"
 	"time"
 
 	"connmonitor/internal/rawsock"
+	"connmonitor/internal/vitals"
 )
 
 // lane is one of the loop's sockets and the batch that is about to leave by it.
 type lane struct {
+	kind     rawsock.Kind
+	whole    bool   // Don't Fragment
 	sock     Socket // nil: not open yet
 	fail     error  // why it could not be opened
 	failed   int64  // when, mono ns
@@ -22,20 +24,44 @@ type lane struct {
 	stalled  int64 // since when the send buffer has been full, mono ns; 0: it is not
 }
 
-// The lanes. What the second elicits comes to the main socket, but where the
-// kernel gives each its own identifier (Datagram).
+// The lanes. All but the main one are opened by the first probe that asks for
+// them. What they elicit comes to the main socket, but for what answers TCP, and
+// where the kernel gives each its own identifier or port (Datagram, UDP).
 const (
 	laneMain  = iota
-	laneWhole // Don't Fragment; opened by the first probe that asks for it
-	laneCount
+	laneWhole // Don't Fragment
+	laneUDP   // RawUDP
+	laneTCP   // RawTCP
+	laneFlows // the first of those of UDP without privilege: one for each flow
 )
 
 // laneOf chooses the socket that a probe leaves by.
 func (l *Loop) laneOf(p *Probe) *lane {
-	if p.DF && l.info.Kind != rawsock.UDP {
-		return &l.out.lanes[laneWhole]
+	raw, icmp := l.info.Kind == rawsock.Raw, p.Method == vitals.MethodICMP
+	switch {
+	case icmp && p.DF && l.info.Kind != rawsock.UDP:
+		return l.lane(laneWhole, l.info.Kind)
+	case icmp && l.info.Kind != rawsock.UDP:
+		return l.out.lanes[laneMain]
+	case p.Method == vitals.MethodTCP:
+		return l.lane(laneTCP, rawsock.RawTCP)
+	case raw:
+		return l.lane(laneUDP, rawsock.RawUDP)
+	case l.info.Kind == rawsock.UDP && p.Flow == 0:
+		return l.out.lanes[laneMain]
 	}
-	return &l.out.lanes[laneMain]
+	return l.lane(laneFlows+int(p.Flow), rawsock.UDP)
+}
+
+// lane is the lane of a number, which is made when it is first asked for.
+func (l *Loop) lane(number int, kind rawsock.Kind) *lane {
+	for number >= len(l.out.lanes) {
+		l.out.lanes = append(l.out.lanes, nil)
+	}
+	if l.out.lanes[number] == nil {
+		l.out.lanes[number] = &lane{kind: kind, whole: number == laneWhole}
+	}
+	return l.out.lanes[number]
 }
 
 // full reports whether the batch has no room, because the send buffer had none.
@@ -44,21 +70,57 @@ func (b *lane) full() bool { return b.n == rawsock.Batch }
 // reopenAfter is when a socket that could not be opened is tried again, in ns.
 const reopenAfter = int64(time.Second)
 
-// socketOf is the lane's socket. The second lane's is opened when it is first
-// used.
-func (l *Loop) socketOf(b *lane) (Socket, error) {
+// open opens the lane's socket when it is first used.
+func (l *Loop) open(b *lane) error {
 	if b.sock != nil || b.fail != nil && l.now-b.failed < reopenAfter {
-		return b.sock, b.fail
+		return b.fail
 	}
-	o := l.socketOptions(l.info.Kind)
-	o.DontFragment = true
-	s, err := l.opt.OpenSocket(o)
+	s, err := l.socketOf(b)
 	if err != nil {
 		b.fail, b.failed = err, l.now
-		return nil, err
+		return err
 	}
-	b.use(s, l.info.Kind == rawsock.Datagram)
-	return s, nil
+	b.use(s, b.kind != rawsock.Raw && b.kind != rawsock.RawUDP)
+	return nil
+}
+
+func (l *Loop) socketOf(b *lane) (Socket, error) {
+	o := l.socketOptions(b.kind)
+	o.DontFragment = b.whole
+	if b.kind == rawsock.RawUDP || b.kind == rawsock.RawTCP {
+		if err := l.reservePorts(); err != nil {
+			return nil, err
+		}
+		o.Port, o.Ports = l.ports.First, rawsock.PortsPerBlock
+	}
+	return l.opt.OpenSocket(o)
+}
+
+// reservePorts reserves the local ports of UDP and TCP probes, and has the main
+// socket take the errors that they elicit.
+func (l *Loop) reservePorts() error {
+	if l.ports != nil {
+		return nil
+	}
+	ports, err := l.opt.ReservePorts(l.opt.IPv6)
+	if err != nil {
+		return err
+	}
+	if err := l.out.lanes[laneMain].sock.AcceptPorts(ports.First, rawsock.PortsPerBlock); err != nil {
+		ports.Close()
+		return err
+	}
+	l.ports = ports
+	return nil
+}
+
+// flowOfPort is the number of the flow that a local port is of; false when it is
+// none of ours.
+func (l *Loop) flowOfPort(port uint16) (uint8, bool) {
+	if l.ports == nil || port < l.ports.First || port-l.ports.First >= rawsock.PortsPerBlock {
+		return 0, false
+	}
+	return uint8(port - l.ports.First), true
 }
 
 // use puts an open socket into the lane.
@@ -78,14 +140,9 @@ func (l *Loop) flushLane(b *lane) {
 	if b.n == 0 {
 		return
 	}
-	sock, err := l.socketOf(b)
-	if err != nil {
-		l.refuseAll(b, errnoOf(err))
-		return
-	}
 	done, tries := 0, 0
 	for done < b.n {
-		n, err := l.sendSome(sock, b, done)
+		n, err := l.sendSome(b, done)
 		if n > 0 {
 			done, tries, b.stalled = done+n, 0, 0
 			continue
@@ -110,9 +167,9 @@ func (l *Loop) flushLane(b *lane) {
 // This process may be stopped within the call, before the packets leave or
 // after, so no deadline is counted from before its end and no RTT is held to
 // less than the time since its begin.
-func (l *Loop) sendSome(sock Socket, b *lane, from int) (int, error) {
+func (l *Loop) sendSome(b *lane, from int) (int, error) {
 	wall, before := l.clock.sample()
-	n, err := sock.Send(b.packets[from:b.n])
+	n, err := b.sock.Send(b.packets[from:b.n])
 	_, after := l.clock.read()
 	l.stats.sent.Add(uint64(n))
 	l.fresh = l.fresh && n == 0
@@ -138,11 +195,4 @@ func (b *lane) shift(done int) {
 	copy(b.packets[:], b.packets[done:b.n])
 	copy(b.ids[:], b.ids[done:b.n])
 	b.n -= done
-}
-
-func (l *Loop) refuseAll(b *lane, errno syscall.Errno) {
-	for _, id := range b.ids[:b.n] {
-		l.out.refused = append(l.out.refused, refusal{id, errno})
-	}
-	b.n = 0
 }

@@ -36,6 +36,7 @@ type Socket interface {
 	Reports(rs []rawsock.Report) (int, error)
 	Drops() (rawsock.Drops, error)
 	Info() rawsock.Info
+	AcceptPorts(first uint16, count int) error
 	Close() error
 }
 
@@ -51,10 +52,12 @@ type Options struct {
 	Pace *Pace
 	// Buffer is the wanted receive buffer in bytes; 0 is 16 MiB.
 	Buffer int
-	// Clock and OpenSocket stand in for the real ones in tests. With a Clock the
-	// loop sleeps by Go's timers, which testing/synctest knows.
-	Clock      Clock
-	OpenSocket func(rawsock.Options) (Socket, error)
+	// These stand in for the real ones in tests. With a Clock the loop sleeps by
+	// Go's timers, which testing/synctest knows.
+	Clock        Clock
+	OpenSocket   func(rawsock.Options) (Socket, error)
+	ReservePorts func(v6 bool) (*rawsock.Ports, error)
+	SourceTo     func(to rawsock.Addr, v6 bool, iface int32) (rawsock.Addr, error)
 }
 
 // Loop is the event loop of one address family. Its exported methods are for
@@ -72,7 +75,9 @@ type Loop struct {
 	probes  slab
 	out     outbox
 	in      inbox
-	result  Result // what a client is being told
+	ports   *rawsock.Ports // of UDP and TCP probes; nil: none was sent yet
+	result  Result         // what a client is being told
+	quote   Quote          // and what is quoted with it
 
 	tick     int64  // ns between two wakes while something is in flight
 	last     int64  // when this tick was due, mono ns
@@ -100,6 +105,12 @@ func New(o Options) *Loop {
 	}
 	if o.OpenSocket == nil {
 		o.OpenSocket = openSocket
+	}
+	if o.ReservePorts == nil {
+		o.ReservePorts = rawsock.ReservePorts
+	}
+	if o.SourceTo == nil {
+		o.SourceTo = rawsock.SourceTo
 	}
 	if o.Buffer == 0 {
 		o.Buffer = 16 << 20
@@ -133,7 +144,7 @@ func (l *Loop) Open() error {
 		s, err := l.opt.OpenSocket(l.socketOptions(kind))
 		if err == nil {
 			l.info = s.Info()
-			l.out.lanes[laneMain].use(s, true)
+			l.lane(laneMain, kind).use(s, true)
 			l.retune()
 			return nil
 		}
@@ -151,6 +162,12 @@ func (l *Loop) socketOptions(kind rawsock.Kind) rawsock.Options {
 
 // Info tells what kind of socket Open got. It is constant after Open.
 func (l *Loop) Info() rawsock.Info { return l.info }
+
+// Source is the address that the kernel sends from to an address, by the
+// interface of that index, or the route's when it is 0.
+func (l *Loop) Source(to rawsock.Addr, iface int32) (rawsock.Addr, error) {
+	return l.opt.SourceTo(to, l.opt.IPv6, iface)
+}
 
 // IPv6 reports the loop's address family.
 func (l *Loop) IPv6() bool { return l.opt.IPv6 }
@@ -247,10 +264,13 @@ func (l *Loop) Drain() { l.Do(func() { l.draining = true }) }
 
 func (l *Loop) close() {
 	l.mail.close()
-	for i := range l.out.lanes {
-		if s := l.out.lanes[i].sock; s != nil {
-			_ = s.Close()
+	for _, b := range l.out.lanes {
+		if b != nil && b.sock != nil {
+			_ = b.sock.Close()
 		}
+	}
+	if l.ports != nil {
+		l.ports.Close()
 	}
 }
 

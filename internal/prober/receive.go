@@ -4,17 +4,19 @@ package prober
 
 import (
 	"encoding/binary"
+	"math"
 	"syscall"
 	"time"
 
 	"connmonitor/internal/rawsock"
+	"connmonitor/internal/vitals"
 	"connmonitor/internal/wire"
 )
 
 // report takes a transmit stamp, or the ICMP error that an unprivileged socket
 // gets by its error queue. A Raw socket gets the errors' packets themselves,
 // so there the queue's copy says nothing new.
-func (l *Loop) report(r *rawsock.Report) {
+func (l *Loop) report(kind rawsock.Kind, r *rawsock.Report) {
 	switch {
 	case r.Origin == rawsock.OriginTransmit:
 		if id := l.probes.byStampID(r.ID); id != none && r.Stamp != 0 {
@@ -23,7 +25,7 @@ func (l *Loop) report(r *rawsock.Report) {
 		}
 	case r.Origin != rawsock.OriginICMP || l.info.Kind == rawsock.Raw:
 	default:
-		id := l.quotedByKernel(r)
+		id := l.quotedByKernel(kind, r)
 		if id == none {
 			l.stats.strays.Add(1)
 			return
@@ -31,6 +33,7 @@ func (l *Loop) report(r *rawsock.Report) {
 		v := l.errorResult(r.From, r.Type, r.Code)
 		// Where we are the destination too, we have answered as that.
 		v.Local = !r.At.IsZero() && r.At.Same(r.From) && !r.From.Same(r.To)
+		v.MTU = int(min(r.MTU, math.MaxInt32))
 		l.answer(id, r.Stamp, v)
 	}
 }
@@ -38,9 +41,9 @@ func (l *Loop) report(r *rawsock.Report) {
 // quotedByKernel finds the probe that an entry of the error queue quotes: the
 // kernel has cut the quoted datagram down to its ICMP message, or to what
 // followed the UDP header, which an old router does not quote at all.
-func (l *Loop) quotedByKernel(r *rawsock.Report) int32 {
+func (l *Loop) quotedByKernel(kind rawsock.Kind, r *rawsock.Report) int32 {
 	payload := r.Data
-	if l.info.Kind == rawsock.Datagram {
+	if kind == rawsock.Datagram {
 		echo, p, ok := wire.ParseEcho(r.Data)
 		if !ok {
 			return none
@@ -66,20 +69,23 @@ func (l *Loop) byPayload(p []byte) int32 {
 }
 
 // receive takes one packet. What is not ours, or lies, is counted and left.
-func (l *Loop) receive(m *rawsock.Message) {
+func (l *Loop) receive(kind rawsock.Kind, m *rawsock.Message) {
 	l.stats.received.Add(1)
-	icmp, size, local := m.Data, m.Len, m.To == m.From
+	icmp, size, ttl, local := m.Data, m.Len, m.TTL, m.To == m.From
 	switch {
-	case l.info.Kind == rawsock.UDP:
+	case kind == rawsock.UDP:
 		l.stats.strays.Add(1)
 		return
-	case l.info.Kind == rawsock.Raw && !l.opt.IPv6:
+	case kind == rawsock.RawTCP:
+		l.receiveTCP(m)
+		return
+	case kind == rawsock.Raw && !l.opt.IPv6:
 		h, payload, ok := wire.ParseIPv4(m.Data)
 		if !ok {
 			l.stats.malformed.Add(1)
 			return
 		}
-		icmp, size, local = payload, m.Len-h.HeaderLen, h.Src == h.Dst
+		icmp, size, ttl, local = payload, m.Len-h.HeaderLen, h.TTL, h.Src == h.Dst
 		// The kernel hands it to raw sockets before it checks. What rawsock reads
 		// of it is always whole.
 		if len(icmp) == size && wire.Checksum(icmp) != 0 {
@@ -91,9 +97,9 @@ func (l *Loop) receive(m *rawsock.Message) {
 	case len(icmp) < 8:
 		l.stats.malformed.Add(1)
 	case l.isReply(icmp[0]):
-		l.reply(m, icmp, size)
+		l.reply(m, icmp, size, ttl)
 	default:
-		l.icmpError(m, icmp, local)
+		l.icmpError(m, icmp, ttl, local)
 	}
 }
 
@@ -103,7 +109,7 @@ func (l *Loop) isReply(typ uint8) bool {
 
 // reply matches an echo reply. size is the length of the ICMP message, of
 // which icmp may be the beginning only.
-func (l *Loop) reply(m *rawsock.Message, icmp []byte, size int) {
+func (l *Loop) reply(m *rawsock.Message, icmp []byte, size int, ttl uint8) {
 	echo, payload, ok := wire.ParseEcho(icmp)
 	if !ok || l.info.Kind == rawsock.Raw && echo.ID != l.info.ID { // a Datagram socket gets its own only
 		l.stats.strays.Add(1)
@@ -120,21 +126,55 @@ func (l *Loop) reply(m *rawsock.Message, icmp []byte, size int) {
 		return
 	}
 	e := &l.probes.entries[id]
-	if e.seq != echo.Seq || int(e.size) != size-8 || !e.to.Same(m.From) {
+	if e.seq != echo.Seq || int(e.size) != size-8 || !e.to.Same(m.From) || e.method != vitals.MethodICMP {
 		l.stats.forged.Add(1)
 		return
 	}
-	l.answer(id, m.Stamp, Result{Verdict: Replied, From: m.From, Type: echo.Type, Code: echo.Code})
+	l.answer(id, m.Stamp, Result{Verdict: Replied, From: m.From, Type: echo.Type, Code: echo.Code, TTL: ttl})
 }
 
-// icmpError matches an ICMP error by the datagram that it quotes.
-// local: it came from this host itself.
-func (l *Loop) icmpError(m *rawsock.Message, icmp []byte, local bool) {
+// receiveTCP matches the SYN-ACK or RST that answers a SYN. Its checksum is not
+// verified: that of a packet from this machine, or from a virtual one beside it,
+// is not written by then.
+func (l *Loop) receiveTCP(m *rawsock.Message) {
+	segment, ttl := m.Data, m.TTL
+	if !l.opt.IPv6 {
+		h, payload, ok := wire.ParseIPv4(m.Data)
+		if !ok {
+			l.stats.malformed.Add(1)
+			return
+		}
+		segment, ttl = payload, h.TTL
+	}
+	t, _, ok := wire.ParseTCP(segment)
+	if !ok {
+		l.stats.malformed.Add(1)
+		return
+	}
+	syn, ok := t.AnsweredSYN()
+	if !ok || syn != l.tcpSeq(uint16(syn)) {
+		l.stats.strays.Add(1)
+		return
+	}
+	id := l.probes.find(uint16(syn), m.From)
+	if id == none {
+		l.stats.strays.Add(1)
+		return
+	}
+	e := &l.probes.entries[id]
+	if flow, ours := l.flowOfPort(t.DstPort); !ours || e.method != vitals.MethodTCP || e.flow != flow {
+		l.stats.forged.Add(1)
+		return
+	}
+	l.answer(id, m.Stamp, Result{Verdict: Replied, From: m.From, TTL: ttl})
+}
+
+// icmpError matches an ICMP error by the datagram that it quotes. ttl is that of
+// the error itself; local: it came from this host itself.
+func (l *Loop) icmpError(m *rawsock.Message, icmp []byte, ttl uint8, local bool) {
 	parse, parseQuoted := wire.ParseError4, wire.ParseQuoted4
-	proto, request := wire.ProtoICMP, wire.TypeEchoRequest
 	if l.opt.IPv6 {
 		parse, parseQuoted = wire.ParseError6, wire.ParseQuoted6
-		proto, request = wire.ProtoICMPv6, wire.Type6EchoRequest
 	}
 	e, ok := parse(icmp)
 	if !ok {
@@ -142,36 +182,89 @@ func (l *Loop) icmpError(m *rawsock.Message, icmp []byte, local bool) {
 		return
 	}
 	q, ok := parseQuoted(e.Quoted)
-	if !ok || q.Protocol != proto || q.Type != request || q.ID != l.info.ID {
+	if !ok {
 		l.stats.strays.Add(1)
 		return
 	}
-	to, err := rawsock.AddrFrom(q.Dst)
-	if err != nil {
-		l.stats.malformed.Add(1)
+	if e.Extensions != nil {
+		q = q.WithoutPadding()
+	}
+	id, to := l.quoted(&q)
+	if id == none {
 		return
 	}
-	// Sequence and destination find one probe only as long as fewer than 65,536
-	// of a target are in flight; the payload, where it is quoted, finds any.
-	id := l.probes.find(q.Seq, to)
-	if id != none && len(q.Payload) >= rawsock.NonceRoom {
+	r := l.errorResult(m.From, e.Type, e.Code)
+	r.Local, r.MTU, r.TTL, r.Quote = local, e.MTU, ttl, &l.quote
+	l.quote = Quote{TTL: q.TTL}
+	if !l.probes.entries[id].to.Same(to) {
+		l.quote.To = to
+	}
+	if e.Extensions != nil {
+		l.quote.Labels, _ = wire.ParseMPLS(e.Extensions)
+	}
+	l.answer(id, m.Stamp, r)
+}
+
+// quoted finds the probe that an error quotes, and the destination that it had by
+// then; none, counted, when that is not a probe of ours. The payload, where it is
+// quoted, finds any. Sequence and destination find one as long as fewer than
+// 65,536 of a target are in flight; the destination may have been translated, so
+// a sequence that is in flight once will do.
+func (l *Loop) quoted(q *wire.Quoted) (id int32, to rawsock.Addr) {
+	method, flow, seq, ours := l.quotedProbe(q)
+	to, err := rawsock.AddrFrom(q.Dst)
+	switch {
+	case err != nil:
+		l.stats.malformed.Add(1)
+		return none, to
+	case !ours:
+		l.stats.strays.Add(1)
+		return none, to
+	case method != vitals.MethodTCP && len(q.Payload) >= rawsock.NonceRoom:
 		id = l.byPayload(q.Payload)
-		if id == none || l.probes.entries[id].seq != q.Seq || !l.probes.entries[id].to.Same(to) {
+		if id == none && l.probes.find(seq, to) != none {
 			l.stats.forged.Add(1)
-			return
+			return none, to
+		}
+	default:
+		if id = l.probes.find(seq, to); id == none {
+			id = l.probes.alone(seq)
 		}
 	}
 	if id == none {
 		l.stats.strays.Add(1)
-		return
+		return none, to
 	}
-	r := l.errorResult(m.From, e.Type, e.Code)
-	r.Local = local
-	l.answer(id, m.Stamp, r)
+	// A translator changes the checksum of UDP with the address. Only who asks for
+	// the way wants to know of one.
+	e := &l.probes.entries[id]
+	translated := !e.to.Same(to)
+	if e.method != method || e.flow != flow || e.seq != seq && !(translated && method == vitals.MethodUDP) || translated && !e.limited {
+		l.stats.forged.Add(1)
+		return none, to
+	}
+	return id, to
 }
 
-// beyondScope is the code "beyond scope of source address" (RFC 4443, 3.1).
-const beyondScope = 2
+// quotedProbe is what of a quoted datagram tells the probe; ours is false when it
+// is none of this loop.
+func (l *Loop) quotedProbe(q *wire.Quoted) (method vitals.Method, flow uint8, seq uint16, ours bool) {
+	proto, request := wire.ProtoICMP, wire.TypeEchoRequest
+	if l.opt.IPv6 {
+		proto, request = wire.ProtoICMPv6, wire.Type6EchoRequest
+	}
+	switch q.Protocol {
+	case proto:
+		return vitals.MethodICMP, 0, q.Seq, q.Type == request && q.ID == l.info.ID
+	case wire.ProtoUDP:
+		flow, ours = l.flowOfPort(q.SrcPort)
+		return vitals.MethodUDP, flow, q.Checksum, ours
+	case wire.ProtoTCP:
+		flow, ours = l.flowOfPort(q.SrcPort)
+		return vitals.MethodTCP, flow, uint16(q.TCPSeq), ours && q.TCPSeq == l.tcpSeq(uint16(q.TCPSeq))
+	}
+	return 0, 0, 0, false
+}
 
 func (l *Loop) errorResult(from rawsock.Addr, typ, code uint8) Result {
 	expired := wire.TypeTimeExceeded
@@ -182,7 +275,7 @@ func (l *Loop) errorResult(from rawsock.Addr, typ, code uint8) Result {
 	switch {
 	case typ == expired:
 		r.Verdict = Expired
-	case l.opt.IPv6 && typ == wire.Type6DestinationUnreachable && code == beyondScope:
+	case l.opt.IPv6 && typ == wire.Type6DestinationUnreachable && code == wire.Code6BeyondScope:
 		// Our kernel had no global address left to send from.
 		r.Verdict, r.Errno = Unknown, syscall.EADDRNOTAVAIL
 	}

@@ -3,19 +3,19 @@
 package prober
 
 import (
-	"encoding/binary"
 	"errors"
 	"syscall"
 	"time"
 
 	"connmonitor/internal/rawsock"
+	"connmonitor/internal/vitals"
 	"connmonitor/internal/wire"
 )
 
 // outbox is what is about to be sent: a batch for each socket, the probes that
 // the pace or a full send buffer holds back, and those that the kernel refused.
 type outbox struct {
-	lanes   [laneCount]lane
+	lanes   []*lane // by number; nil: not asked for yet
 	held    ring[heldProbe]
 	weight  int // of held
 	quota   quota
@@ -44,8 +44,10 @@ func (o *outbox) init(v6 bool) {
 // timer is due.
 func (o *outbox) pending() int {
 	n := o.held.len() + len(o.refused)
-	for i := range o.lanes {
-		n += o.lanes[i].n
+	for _, b := range o.lanes {
+		if b != nil {
+			n += b.n
+		}
 	}
 	return n
 }
@@ -86,66 +88,22 @@ func (l *Loop) put(client uint8, p *Probe) {
 	e := &l.probes.entries[id]
 	e.to, e.ref, e.tag, e.client = p.To, p.Ref, p.Tag, client
 	e.size, e.timeout, e.stamps = uint16(p.Size), int64(p.Timeout), p.Stamps && l.info.Stamps
+	e.limited = p.TTL != 0
+	if e.method = p.Method; p.Method != vitals.MethodICMP {
+		e.flow = p.Flow
+	}
 	l.flying++
 	b := l.laneOf(p)
-	l.build(&b.packets[b.n], id, p)
+	if err := l.open(b); err != nil {
+		l.out.refused = append(l.out.refused, refusal{id, errnoOf(err)})
+		return
+	}
+	l.build(b.kind, &b.packets[b.n], id, p)
 	b.ids[b.n] = id
 	b.n++
 	l.out.quota.left -= Cost(p.Size)
 	if b.n == rawsock.Batch {
 		l.flushLane(b)
-	}
-}
-
-// build writes the packet:
-//
-//	+-------------------------------+-------------------------------+
-//	|  Type, Code   |   Checksum    |  Identifier   |   Sequence    |
-//	+-------------------------------+-------------------------------+
-//	|                       Nonce of this loop                      |
-//	+-------------------------------+-------------------------------+
-//	|        Index of the probe     |  Generation   | Balancing word|
-//	+-------------------------------+-------------------------------+
-//	|  Filler ...
-//
-// A payload shorter than 16 bytes is cut from that.
-func (l *Loop) build(k *rawsock.Packet, id int32, p *Probe) {
-	e := &l.probes.entries[id]
-	k.To, k.From, k.Iface, k.Port = p.To, p.From, p.Iface, 0
-	k.TTL, k.TOS, k.Stamp = p.TTL, p.TOS, l.probes.stampID(id)
-	h := k.Head[:]
-	typ := wire.TypeEchoRequest
-	if l.opt.IPv6 {
-		typ = wire.Type6EchoRequest
-	}
-	wire.AppendEcho(h[:0], wire.Echo{Type: typ, ID: l.info.ID, Seq: e.seq})
-	copy(h[8:], l.nonce[:])
-	binary.BigEndian.PutUint32(h[16:], uint32(id))
-	binary.BigEndian.PutUint16(h[20:], e.gen)
-	binary.BigEndian.PutUint16(h[22:], 0)
-	if l.info.Kind == rawsock.UDP {
-		copy(h, h[8:])
-		k.Port = p.Port // a raw IPv6 socket would refuse one (EINVAL)
-		k.Len, k.Fill = rawsock.NonceRoom, 0
-		return
-	}
-	k.Len = uint8(8 + min(p.Size, rawsock.NonceRoom))
-	k.Fill = uint16(p.Size) - uint16(k.Len-8)
-	l.checksum(h[:k.Len], int(k.Fill), p.Flow)
-}
-
-// checksum fills in the ICMP checksum. For ICMPv6, and on a Datagram socket,
-// the kernel writes its own; the balancing word is put in all the same, so
-// that what the kernel computes is the same for every probe of a flow.
-func (l *Loop) checksum(h []byte, fill int, flow uint16) {
-	sum := wire.Sum(h, l.out.fillerSum(fill))
-	if flow != 0 && len(h) == rawsock.HeadRoom {
-		word := wire.Balance(sum, flow)
-		binary.BigEndian.PutUint16(h[22:], word)
-		sum += uint32(word)
-	}
-	if !l.opt.IPv6 {
-		binary.BigEndian.PutUint16(h[2:], ^wire.Fold(sum))
 	}
 }
 
@@ -169,8 +127,10 @@ func (l *Loop) flush() {
 		l.out.weight -= Cost(h.probe.Size)
 		l.put(h.client, &h.probe)
 	}
-	for i := range l.out.lanes {
-		l.flushLane(&l.out.lanes[i])
+	for _, b := range l.out.lanes {
+		if b != nil {
+			l.flushLane(b)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"connmonitor/internal/rawsock"
+	"connmonitor/internal/vitals"
 )
 
 // slab holds the probes that are in flight, and for a while those that were
@@ -35,10 +36,13 @@ type entry struct {
 	epoch    uint16 // of the clock's steps
 	size     uint16
 	client   uint8
+	flow     uint8 // Probe.Flow
+	method   vitals.Method
 	state    state
 	stamped  bool // sent is the kernel's
 	replied  bool // what answered was the echo reply
 	stamps   bool // Probe.Stamps
+	limited  bool // Probe.TTL is set
 }
 
 // keptEntry is an answered one.
@@ -97,7 +101,9 @@ func (s *slab) take() int32 {
 		s.entries = append(s.entries, entry{})
 		s.wheel.grow(id)
 	}
-	s.seq++
+	if s.seq++; s.seq == 0 {
+		s.seq = 1 // it is the checksum of a UDP probe, where 0 means none (RFC 768)
+	}
 	e := &s.entries[id]
 	*e = entry{seq: s.seq, gen: e.gen + 1, next: s.bySeq[s.seq], state: unsent}
 	s.bySeq[s.seq] = id
@@ -126,6 +132,21 @@ func (s *slab) find(seq uint16, to rawsock.Addr) int32 {
 		}
 	}
 	return none
+}
+
+// alone looks a TTL-limited probe up by its sequence, where that is of one alone.
+func (s *slab) alone(seq uint16) int32 {
+	found := none
+	for id := s.bySeq[seq]; id != none; id = s.entries[id].next {
+		if s.entries[id].state <= unsent || !s.entries[id].limited {
+			continue
+		}
+		if found != none {
+			return none
+		}
+		found = id
+	}
+	return found
 }
 
 // at looks a probe up by index and generation.

@@ -14,8 +14,12 @@ import (
 const Batch = 64
 
 // HeadRoom is the number of bytes of a packet that differ from probe to probe:
-// the echo header, nonce, index and generation. The rest of a payload is Fill.
-const HeadRoom = 8 + NonceRoom
+// the echo or UDP header, nonce, index and generation, or a TCP header with its
+// options. The rest of a payload is Fill.
+const HeadRoom = 32
+
+// EchoRoom is what of it an echo request or a UDP datagram uses.
+const EchoRoom = 8 + NonceRoom
 
 const (
 	controlRoom = 128  // bytes of control messages that one message needs at most
@@ -30,8 +34,8 @@ const (
 	maxFill   = 65507
 )
 
-// Packet is one message to be sent: an ICMP or ICMPv6 message, or the payload
-// of a UDP datagram.
+// Packet is one message to be sent: an ICMP or ICMPv6 message, a UDP datagram
+// or TCP segment (RawUDP, RawTCP), or the payload of a UDP datagram (UDP).
 type Packet struct {
 	To   Addr
 	From Addr // source address; zero: the kernel chooses

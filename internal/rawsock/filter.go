@@ -16,31 +16,46 @@ import (
 // (measured: 0.3 us each), so what is not ours is stopped before it costs a
 // buffer and a wake-up. Datagram and UDP sockets get only their own.
 func (s *Socket) setFilter() error {
-	if s.opt.Kind != Raw {
+	if !s.opt.Kind.raw() {
 		return nil
 	}
-	if s.opt.IPv6 {
+	if s.opt.Kind == Raw && s.opt.IPv6 {
 		if err := s.setTypeFilter(); err != nil {
 			return err
 		}
 	}
-	prog := s.program()
-	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
-	if err := unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog); err != nil {
-		return fmt.Errorf("attach filter: %w", err)
+	if err := s.attach(s.program()); err != nil {
+		return err
 	}
 	s.info.Filter = true
 	return s.discardEarly()
 }
 
+func (s *Socket) attach(prog []unix.SockFilter) error {
+	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
+	if err := unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog); err != nil {
+		return fmt.Errorf("attach filter: %w", err)
+	}
+	return nil
+}
+
+// AcceptPorts lets a Raw socket take the ICMP errors too that quote a UDP or TCP
+// probe from a port of the block, as those of RawUDP and RawTCP sockets.
+func (s *Socket) AcceptPorts(first uint16, count int) error {
+	s.opt.Port, s.opt.Ports = first, count
+	return s.attach(s.program())
+}
+
 func (s *Socket) program() []unix.SockFilter {
 	switch {
-	case s.opt.DontFragment:
-		return []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+	case s.opt.DontFragment, s.opt.Kind == RawUDP:
+		return []unix.SockFilter{{Code: ret, K: 0}}
+	case s.opt.Kind == RawTCP:
+		return programTCP(s.opt)
 	case s.opt.IPv6:
-		return program6(s.opt.ID, s.opt.Nonce)
+		return program6(s.opt)
 	}
-	return program4(s.opt.ID, s.opt.Nonce)
+	return program4(s.opt)
 }
 
 // discardEarly reads away what arrived between socket(2) and the filter.
@@ -73,91 +88,121 @@ func (s *Socket) setTypeFilter() error {
 	return nil
 }
 
-// The opcodes of the programs below, by what they do.
-const (
-	ldb  = unix.BPF_LD | unix.BPF_B | unix.BPF_IND // A = byte [X+k]
-	ldh  = unix.BPF_LD | unix.BPF_H | unix.BPF_IND // A = half word [X+k]
-	ldw  = unix.BPF_LD | unix.BPF_W | unix.BPF_IND // A = word [X+k]
-	ldl  = unix.BPF_LD | unix.BPF_W | unix.BPF_LEN // A = length of the packet
-	msh  = unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH
-	ldx  = unix.BPF_LDX | unix.BPF_W | unix.BPF_IMM
-	jeq  = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
-	jge  = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
-	ja   = unix.BPF_JMP | unix.BPF_JA
-	and  = unix.BPF_ALU | unix.BPF_AND | unix.BPF_K
-	lsh  = unix.BPF_ALU | unix.BPF_LSH | unix.BPF_K
-	addx = unix.BPF_ALU | unix.BPF_ADD | unix.BPF_X
-	subx = unix.BPF_ALU | unix.BPF_SUB | unix.BPF_X
-	tax  = unix.BPF_MISC | unix.BPF_TAX
-	ret  = unix.BPF_RET | unix.BPF_K
-)
-
-const accept = 0xffff
-
 // program4 sees the IPv4 header first. It accepts echo replies with our
 // identifier and, where the payload is long enough to hold it, our nonce; and
-// errors that quote an ICMP datagram with our identifier. A load beyond the
-// packet's end rejects it.
-func program4(id uint16, nonce [8]byte) []unix.SockFilter {
-	hi, lo := binary.BigEndian.Uint32(nonce[:4]), binary.BigEndian.Uint32(nonce[4:])
-	return []unix.SockFilter{
-		/* 0*/ {Code: msh, K: 0}, // X = header length
-		/* 1*/ {Code: ldb, K: 0}, // type
-		/* 2*/ {Code: jeq, Jt: 4, Jf: 0, K: uint32(wire.TypeEchoReply)}, // -> 7
-		/* 3*/ {Code: jeq, Jt: 12, Jf: 0, K: uint32(wire.TypeDestinationUnreachable)}, // -> 16
-		/* 4*/ {Code: jeq, Jt: 11, Jf: 0, K: uint32(wire.TypeTimeExceeded)}, // -> 16
-		/* 5*/ {Code: jeq, Jt: 10, Jf: 0, K: uint32(wire.TypeParameterProblem)}, // -> 16
-		/* 6*/ {Code: ret, K: 0},
-		/* 7*/ {Code: ldh, K: 4}, // identifier
-		/* 8*/ {Code: jeq, Jt: 0, Jf: 17, K: uint32(id)}, // else -> 26
-		/* 9*/ {Code: ldl},
-		/*10*/ {Code: subx},
-		/*11*/ {Code: jge, Jt: 0, Jf: 13, K: 8 + NonceRoom}, // too short for a nonce -> 25
-		/*12*/ {Code: ldw, K: 8},
-		/*13*/ {Code: jeq, Jt: 0, Jf: 12, K: hi}, // else -> 26
-		/*14*/ {Code: ldw, K: 12},
-		/*15*/ {Code: jeq, Jt: 9, Jf: 10, K: lo}, // -> 25, else -> 26
-		/*16*/ {Code: ldb, K: 8 + 9}, // protocol of the quoted header
-		/*17*/ {Code: jeq, Jt: 0, Jf: 8, K: unix.IPPROTO_ICMP}, // else -> 26
-		/*18*/ {Code: ldb, K: 8}, // its length
-		/*19*/ {Code: and, K: 0xf},
-		/*20*/ {Code: lsh, K: 2},
-		/*21*/ {Code: addx},
-		/*22*/ {Code: tax},
-		/*23*/ {Code: ldh, K: 8 + 4}, // quoted identifier
-		/*24*/ {Code: jeq, Jt: 0, Jf: 1, K: uint32(id)}, // else -> 26
-		/*25*/ {Code: ret, K: accept},
-		/*26*/ {Code: ret, K: 0},
+// errors that quote an ICMP datagram with our identifier, or a UDP or TCP one
+// from a port of ours. A load beyond the packet's end rejects it.
+func program4(o Options) []unix.SockFilter {
+	const quoted = 8 // behind the header of the error
+	p := program{
+		{code: msh, k: 0}, // X = header length
+		{code: ldb, k: 0}, // type
+		{code: jeq, k: uint32(wire.TypeEchoReply), yes: "reply"},
+		{code: jeq, k: uint32(wire.TypeDestinationUnreachable), yes: "error"},
+		{code: jeq, k: uint32(wire.TypeTimeExceeded), yes: "error"},
+		{code: jeq, k: uint32(wire.TypeParameterProblem), yes: "error", no: "reject"},
 	}
+	p = append(p, ownReply(o, instruction{code: subx})...)
+	p = append(p,
+		instruction{label: "error", code: ldb, k: quoted}, // length of the quoted header
+		instruction{code: and, k: 0xf},
+		instruction{code: lsh, k: 2},
+		instruction{code: st, k: 0},
+		instruction{code: ldb, k: quoted + 9}, // its protocol
+		instruction{code: st, k: 1},
+		instruction{code: ld, k: 0},
+		instruction{code: addx},
+		instruction{code: tax}, // X: of both headers, less that of the error
+		instruction{code: ld, k: 1},
+		instruction{code: jeq, k: unix.IPPROTO_ICMP, yes: "icmp"},
+	)
+	return append(p, ownQuote(o, quoted)...).assemble()
 }
 
 // program6 sees the ICMPv6 header first. Of quoted datagrams it knows the
 // plain header and one fragment header, which our own kernel puts in when a
 // payload is larger than the MTU.
-func program6(id uint16, nonce [8]byte) []unix.SockFilter {
-	hi, lo := binary.BigEndian.Uint32(nonce[:4]), binary.BigEndian.Uint32(nonce[4:])
-	return []unix.SockFilter{
-		/* 0*/ {Code: ldx, K: 0},
-		/* 1*/ {Code: ldb, K: 0}, // type; ICMP6_FILTER left five of them
-		/* 2*/ {Code: jeq, Jt: 0, Jf: 8, K: uint32(wire.Type6EchoReply)}, // an error -> 11
-		/* 3*/ {Code: ldh, K: 4},
-		/* 4*/ {Code: jeq, Jt: 0, Jf: 15, K: uint32(id)}, // else -> 20
-		/* 5*/ {Code: ldl},
-		/* 6*/ {Code: jge, Jt: 0, Jf: 12, K: 8 + NonceRoom}, // -> 19
-		/* 7*/ {Code: ldw, K: 8},
-		/* 8*/ {Code: jeq, Jt: 0, Jf: 11, K: hi}, // else -> 20
-		/* 9*/ {Code: ldw, K: 12},
-		/*10*/ {Code: jeq, Jt: 8, Jf: 9, K: lo}, // -> 19, else -> 20
-		/*11*/ {Code: ldb, K: 8 + 6}, // next header of the quoted datagram
-		/*12*/ {Code: jeq, Jt: 4, Jf: 0, K: unix.IPPROTO_ICMPV6}, // -> 17
-		/*13*/ {Code: jeq, Jt: 0, Jf: 6, K: unix.IPPROTO_FRAGMENT}, // else -> 20
-		/*14*/ {Code: ldb, K: 8 + 40}, // next header of the fragment header
-		/*15*/ {Code: jeq, Jt: 0, Jf: 4, K: unix.IPPROTO_ICMPV6}, // else -> 20
-		/*16*/ {Code: ldx, K: 8},
-		/*17*/ {Code: ldh, K: 8 + 40 + 4}, // quoted identifier
-		/*18*/ {Code: jeq, Jt: 0, Jf: 1, K: uint32(id)}, // else -> 20
-		/*19*/ {Code: ret, K: accept},
-		/*20*/ {Code: ret, K: 0},
+func program6(o Options) []unix.SockFilter {
+	const quoted = 8 + 40
+	p := program{
+		{code: ldx, k: 0},
+		{code: ldb, k: 0}, // type; ICMP6_FILTER left five of them
+		{code: jeq, k: uint32(wire.Type6EchoReply), yes: "reply", no: "error"},
+	}
+	p = append(p, ownReply(o)...)
+	p = append(p,
+		instruction{label: "error", code: ldb, k: 8 + 6}, // next header of the quoted datagram
+		instruction{code: jeq, k: unix.IPPROTO_ICMPV6, yes: "icmp"},
+		instruction{code: jeq, k: unix.IPPROTO_FRAGMENT, no: "ports"},
+		instruction{code: ldb, k: quoted}, // next header of the fragment header
+		instruction{code: jeq, k: unix.IPPROTO_ICMPV6, no: "reject"},
+		instruction{code: ldx, k: 8},
+		instruction{code: ja, yes: "icmp"},
+	)
+	return append(p, ownQuote(o, quoted)...).assemble()
+}
+
+// ownReply is the part at "reply", where X is what lies before the ICMP header;
+// length makes the length of the packet that of the message.
+func ownReply(o Options, length ...instruction) program {
+	hi, lo := binary.BigEndian.Uint32(o.Nonce[:4]), binary.BigEndian.Uint32(o.Nonce[4:])
+	p := program{
+		{label: "reply", code: ldh, k: 4}, // identifier
+		{code: jeq, k: uint32(o.ID), no: "reject"},
+		{code: ldl},
+	}
+	p = append(p, length...)
+	return append(p,
+		instruction{code: jge, k: 8 + NonceRoom, no: "accept"}, // too short for a nonce
+		instruction{code: ldw, k: 8},
+		instruction{code: jeq, k: hi, no: "reject"},
+		instruction{code: ldw, k: 12},
+		instruction{code: jeq, k: lo, yes: "accept", no: "reject"},
+	)
+}
+
+// ownQuote is the end of a program for ICMP errors. At "ports" A is the protocol
+// of the quoted datagram, and its upper layer lies X and at bytes behind the
+// beginning, as it does at "icmp".
+func ownQuote(o Options, at uint32) program {
+	var p program
+	if o.Ports > 0 {
+		p = program{
+			{label: "ports", code: jeq, k: unix.IPPROTO_UDP, yes: "source"},
+			{code: jeq, k: unix.IPPROTO_TCP, no: "reject"},
+			{label: "source", code: ldh, k: at},
+		}
+		p = append(p, inBlock(o)...)
+	} else {
+		p = program{{label: "ports", code: ja, yes: "reject"}}
+	}
+	return append(p,
+		instruction{label: "icmp", code: ldh, k: at + 4}, // quoted identifier
+		instruction{code: jeq, k: uint32(o.ID), yes: "accept", no: "reject"},
+	)
+}
+
+// programTCP sees the IPv4 header first, or the TCP header. It accepts what
+// comes to a port of the block with SYN and ACK, or with RST.
+func programTCP(o Options) []unix.SockFilter {
+	p := program{{code: msh, k: 0}}
+	if o.IPv6 {
+		p = program{{code: ldx, k: 0}}
+	}
+	p = append(p,
+		instruction{code: ldb, k: 13}, // the control bits
+		instruction{code: and, k: uint32(wire.FlagSYN | wire.FlagRST)},
+		instruction{code: jeq, k: 0, yes: "reject"},
+		instruction{code: ldh, k: 2}, // destination port
+	)
+	return append(p, inBlock(o)...).assemble()
+}
+
+// inBlock ends a program by whether A is a port of the block.
+func inBlock(o Options) program {
+	return program{
+		{code: jge, k: uint32(o.Port), no: "reject"},
+		{code: jge, k: uint32(o.Port) + uint32(o.Ports), yes: "reject", no: "accept"},
 	}
 }
 

@@ -23,17 +23,23 @@ import (
 // Kind is the kind of a socket; see the package comment.
 type Kind uint8
 
-// The kinds, in the order of preference.
+// The kinds of a main socket, in the order of preference, and those beside it,
+// for traces by other packets than ICMP.
 const (
 	Raw      Kind = iota // SOCK_RAW: needs CAP_NET_RAW
 	Datagram             // SOCK_DGRAM of ICMP: the kernel owns the identifier
 	UDP                  // UDP probes and the error queue: traces only
+	RawUDP               // SOCK_RAW of UDP: sends only, the main socket gets the errors
+	RawTCP               // SOCK_RAW of TCP: sends SYNs and gets what answers them
 )
 
 // String names the kind as it is shown to users.
 func (k Kind) String() string {
-	return [...]string{"raw ICMP", "datagram ICMP", "UDP"}[k]
+	return [...]string{"raw ICMP", "datagram ICMP", "UDP", "raw UDP", "raw TCP"}[k]
 }
+
+// raw reports whether packets are sent with headers that we wrote.
+func (k Kind) raw() bool { return k == Raw || k == RawUDP || k == RawTCP }
 
 // Options tell what socket to open.
 type Options struct {
@@ -49,6 +55,10 @@ type Options struct {
 	// fragmented. It is a socket of its own because IP_MTU_DISCOVER is no
 	// control message; what it elicits arrives at the main socket.
 	DontFragment bool
+	// Port is the first of a block of Ports local ports (ReservePorts) that UDP and
+	// TCP probes are sent from: what answers them is let through.
+	Port  uint16
+	Ports int
 	// Buffer is the wanted size of the receive buffer in bytes, as the kernel
 	// accounts it (about 830 bytes a small reply); 0 leaves the default.
 	Buffer int
@@ -101,7 +111,7 @@ func Open(o Options) (*Socket, error) {
 	}
 	s.send.prepare(o.IPv6)
 	room := wholeRoom
-	if o.Kind == UDP || o.Kind == Raw && o.IPv6 {
+	if o.Kind == UDP || o.Kind == RawTCP || o.Kind == Raw && o.IPv6 {
 		room = dataRoom
 	}
 	s.recv.prepare(room)
@@ -134,6 +144,10 @@ func (s *Socket) open() error {
 		typ = unix.SOCK_DGRAM
 	case UDP:
 		typ, proto = unix.SOCK_DGRAM, unix.IPPROTO_UDP
+	case RawUDP:
+		proto = unix.IPPROTO_UDP
+	case RawTCP:
+		proto = unix.IPPROTO_TCP
 	}
 	fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
 	s.fd = fd
@@ -155,7 +169,7 @@ func (s *Socket) configure() error {
 // bind lets the kernel choose the identifier (Datagram) or the source port
 // (UDP) now, so that it is known before the first probe and stays.
 func (s *Socket) bind() error {
-	if s.opt.Kind == Raw {
+	if s.opt.Kind.raw() {
 		return nil
 	}
 	var any unix.Sockaddr = &unix.SockaddrInet4{}
@@ -215,7 +229,7 @@ func (s *Socket) setFragmentation() error {
 // a packet: the TTL, and our address that it came to.
 func (s *Socket) setAncillary() error {
 	if !s.opt.IPv6 {
-		if s.opt.Kind == Raw {
+		if s.opt.Kind.raw() {
 			return nil
 		}
 		if err := unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_PKTINFO, 1); err != nil {

@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Message is one received packet. Data begins with the IPv4 header on a Raw
-// IPv4 socket and with the ICMP header elsewhere (UDP: with the payload).
+// Message is one received packet. Data begins with the IPv4 header on a Raw or
+// RawTCP IPv4 socket, else with the ICMP or TCP header (UDP: with the payload).
 type Message struct {
 	From  Addr
-	To    Addr  // our address that it came to (Raw IPv6 only; in IPv4 the header tells)
+	To    Addr  // our address that it came to (raw IPv6 sockets only; in IPv4 the header tells)
 	Stamp int64 // the kernel's receive stamp, ns of CLOCK_REALTIME; 0 when there was none
 	Len   int   // length of the packet, which Data may hold only the beginning of
-	TTL   uint8 // TTL or hop limit of the reply, 0 when unknown (Raw IPv4: it is in the header)
+	TTL   uint8 // TTL or hop limit of the reply, 0 when unknown (raw IPv4 sockets: it is in the header)
 	Data  []byte
 }
 

@@ -82,7 +82,7 @@ func fragment(v6 bool, q []byte) {
 
 // kinds are all that a scenario may say after "forge".
 func kinds() []string {
-	var all []string
+	all := []string{tooBig}
 	for kind := range forgeries {
 		all = append(all, kind)
 	}
@@ -99,6 +99,9 @@ func (n *Net) forge(pr *probe, at int64, kind string) {
 	if bend, ok := forgeries[kind]; ok {
 		n.sendReply(pr, at, bend)
 		return
+	}
+	if kind == tooBig {
+		n.sendTooBig(pr, at, stranger(v6), falseNarrow(v6), 0)
 	}
 	if lie, ok := lies[kind]; ok {
 		n.deliverError(pr, at, stranger(v6), unreachableType(pr), 1, 0, lie)

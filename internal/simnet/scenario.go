@@ -27,6 +27,9 @@ import (
 //	       [refuse ERRNO] [unreachable CODE] [local D]
 //	path ADDRESS HOP...       a HOP is silent, or NAME[|NAME...]@RTT: of several
 //	                          routers a flow takes one by its ICMP checksum
+//	mtu ADDRESS HOP SIZE [blackhole] [lies SIZE]
+//	                          no larger packet leaves router HOP of the path (0:
+//	                          our machine); it says so, or drops it without a word
 //	forge ADDRESS KIND PART   a false packet a microsecond before each answer
 //	at D STATEMENT            later, counted from now
 //
@@ -83,6 +86,8 @@ func parse(words []string) (action, error) {
 		act = a.host()
 	case "path":
 		act = a.path()
+	case "mtu":
+		act = a.mtu()
 	case "forge":
 		act = a.forge()
 	case "at":
@@ -246,9 +251,9 @@ func (a *args) host() action {
 			n.hosts[h.addr] = &h
 			return nil
 		}
-		path, forgeries := old.path, old.forgeries
+		path, forgeries, narrows := old.path, old.forgeries, old.narrows
 		*old = h
-		old.path, old.forgeries = path, forgeries
+		old.path, old.forgeries, old.narrows = path, forgeries, narrows
 		return nil
 	}
 }

@@ -141,6 +141,9 @@ func (s *socket) refusal(p *rawsock.Packet, now int64) syscall.Errno {
 		return k.fail
 	}
 	if h := s.net.hosts[p.To.Netip(s.opt.IPv6).WithZone("")]; h != nil {
+		if h.narrows[0].refuses(s, p) {
+			return syscall.EMSGSIZE
+		}
 		return h.refuse
 	}
 	return 0

@@ -39,6 +39,7 @@ type host struct {
 	local       int64 // after which our own machine reports that it found no neighbour; 0: never
 	path        []hop
 	forgeries   []forgery
+	narrows     map[int]narrow // by the number of the router before the link
 }
 
 // forgery is a packet that is sent beside an answer, a moment before it.

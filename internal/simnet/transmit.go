@@ -24,6 +24,8 @@ type probe struct {
 	size  int        // of the ICMP message, or the UDP payload
 	known int        // bytes of it in data
 	data  [room]byte // from the ICMP header, or the UDP payload
+	// tellMTU is the next hop's that an error about it tells; else 0.
+	tellMTU uint32
 }
 
 // transmit sends one packet: the transmit stamp, and whatever answers.
@@ -116,6 +118,9 @@ func (n *Net) forward(pr *probe, now int64) {
 			return
 		}
 		if r == nil {
+			if h.narrows[i+1].drops(pr) {
+				return
+			}
 			continue
 		}
 		if r.unreachable >= 0 {
@@ -125,6 +130,12 @@ func (n *Net) forward(pr *probe, now int64) {
 			return
 		}
 		if r.drop {
+			return
+		}
+		if link := h.narrows[i+1]; link.drops(pr) {
+			if !link.hole && r.answers(n, now) {
+				n.sendTooBig(pr, at+r.delay, r.addr, link, r.quote)
+			}
 			return
 		}
 	}
@@ -291,6 +302,7 @@ func (n *Net) deliverError(pr *probe, at int64, from netip.Addr, typ, code uint8
 	r.from, r.raw, r.bare = from, true, 0
 	clear(r.icmp[:8])
 	r.icmp[0], r.icmp[1] = typ, code
+	binary.BigEndian.PutUint32(r.icmp[4:], pr.tellMTU)
 	b := r.icmp[:8]
 	if pr.sock.opt.IPv6 {
 		b = wire.AppendIPv6(b, wire.IPv6{
@@ -323,7 +335,7 @@ func (n *Net) sendReport(pr *probe, at int64, from netip.Addr, typ, code uint8, 
 	p := n.queue.take()
 	p.isReport = true
 	p.report.Origin, p.report.Errno = rawsock.OriginICMP, syscall.EHOSTUNREACH
-	p.report.Type, p.report.Code = typ, code
+	p.report.Type, p.report.Code, p.report.MTU = typ, code, pr.tellMTU
 	p.report.From, p.report.To = addr(from), addr(pr.to)
 	p.n = copy(p.data[:], pr.data[:q])
 	to := pr.sock

@@ -3,6 +3,7 @@
 package trace
 
 import (
+	"errors"
 	"slices"
 	"syscall"
 	"time"
@@ -97,8 +98,8 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 // 4443). A host with several addresses may send it from another one than was
 // asked.
 func portUnreachable(v *prober.Result) bool {
-	return v.Type == wire.TypeDestinationUnreachable && v.Code == 3 ||
-		v.Type == wire.Type6DestinationUnreachable && v.Code == 4
+	return v.Type == wire.TypeDestinationUnreachable && v.Code == wire.CodePortUnreachable ||
+		v.Type == wire.Type6DestinationUnreachable && v.Code == wire.Code6PortUnreachable
 }
 
 // plan asks what is to be asked now; next is when to look again unless an
@@ -214,6 +215,14 @@ func (r *run) doubtful(ttl int) bool {
 		return false
 	}
 	return !r.reached || !r.memory.agrees(r.end)
+}
+
+// refuse spoils a trace of which no probe could be sent.
+func (r *run) refuse(err error) {
+	r.refused++
+	if !errors.As(err, &r.cause) {
+		r.cause = syscall.EIO
+	}
 }
 
 // spoiled reports whether our own side left no answer and no silence that

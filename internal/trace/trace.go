@@ -30,6 +30,8 @@ type Plan struct {
 	Once    bool
 	Timeout time.Duration // of one probe; a trace lasts twice as long at most
 	Hops    int           // largest TTL, 1..255
+	Method  vitals.Method
+	Port    uint16 // destination port of UDP and TCP probes; 0: 33434, and 80 for TCP
 	From    rawsock.Addr
 	Iface   int32
 	TOS     uint8
@@ -57,9 +59,10 @@ type target struct {
 	key    uint32
 	plan   Plan
 	timer  prober.Timer
-	flow   uint16
-	runs   uint16 // traces so far, modulo 2^16: the upper half of a probe's tag
-	run    *run   // the trace that is under way, nil when none is
+	from   rawsock.Addr // source address of the trace that is under way
+	sum    uint16       // the checksum of all its ICMP probes
+	runs   uint16       // traces so far, modulo 2^16: the upper half of a probe's tag
+	run    *run         // the trace that is under way, nil when none is
 	memory *Memory
 	// differing is the trace before, of those that are made again because they
 	// differ from the memory; repeats counts them.
@@ -88,7 +91,7 @@ func (t *Tracer) Add(key uint32, to rawsock.Addr, plan Plan, at int64) uint32 {
 	}
 	e := &t.targets[id]
 	*e = target{
-		to: to, key: key, plan: plan, flow: flowOf(to), runs: e.runs,
+		to: to, key: key, plan: plan, sum: flowOf(to), runs: e.runs,
 		memory: &Memory{}, timer: t.loop.NewTimer(t.client, id), used: true,
 	}
 	if at >= 0 {
@@ -167,8 +170,29 @@ func (t *Tracer) begin(id uint32) {
 		t.setActive(+1)
 	}
 	e.runs++
-	e.run = newRun(e, t.loop.Info().Kind == rawsock.UDP, t.loop.Now())
+	e.run = newRun(e, t.udp(e), t.loop.Now())
+	if err := t.setSource(e); err != nil {
+		e.run.refuse(err)
+		t.finish(id)
+		return
+	}
 	t.advance(id, t.loop.Now())
+}
+
+// udp tells that the probes of a target are UDP, so that "port unreachable" is
+// the destination's answer.
+func (t *Tracer) udp(e *target) bool {
+	return e.plan.Method == vitals.MethodUDP || t.loop.Info().Kind == rawsock.UDP
+}
+
+// setSource finds out where the probes of a trace leave from, where their
+// checksums have to cover it.
+func (t *Tracer) setSource(e *target) (err error) {
+	e.from = e.plan.From
+	if e.plan.Method != vitals.MethodICMP && e.from.IsZero() && t.loop.Info().Kind == rawsock.Raw {
+		e.from, err = t.loop.Source(e.to, e.plan.Iface)
+	}
+	return err
 }
 
 func (t *Tracer) setActive(d int) {
@@ -210,13 +234,28 @@ func (t *Tracer) advance(id uint32, now int64) {
 // as much again.
 const probeSize = 32
 
-// udpPort is the destination port where only UDP can be sent.
-const udpPort = 33434
+// The destination ports where none is told: the one at which traceroute(8)
+// begins, where hardly anybody listens, and one that is open on most servers.
+const (
+	udpPort = 33434
+	tcpPort = 80
+)
+
+// port is the destination port of the probes.
+func (p *Plan) port() uint16 {
+	switch {
+	case p.Port != 0:
+		return p.Port
+	case p.Method == vitals.MethodTCP:
+		return tcpPort
+	}
+	return udpPort
+}
 
 func (t *Tracer) ask(e *target, ttl, try uint8, id uint32) {
 	t.loop.Send(t.client, &prober.Probe{
-		To: e.to, From: e.plan.From, Iface: e.plan.Iface, TOS: e.plan.TOS,
-		Size: probeSize, Timeout: e.plan.Timeout, TTL: ttl, Flow: e.flow, Port: udpPort,
+		Method: e.plan.Method, To: e.to, From: e.from, Iface: e.plan.Iface, TOS: e.plan.TOS,
+		Size: probeSize, Timeout: e.plan.Timeout, TTL: ttl, Checksum: e.sum, Port: e.plan.port(),
 		Ref: id, Tag: uint32(e.runs)<<16 | uint32(ttl)<<8 | uint32(try),
 	})
 }

@@ -148,7 +148,7 @@ func pingPlan(s *vitals.Settings, from rawsock.Addr, iface int32) ping.Plan {
 func tracePlan(s *vitals.Settings, from rawsock.Addr, iface int32) trace.Plan {
 	return trace.Plan{
 		Pause: s.TracePause, Once: s.Form == vitals.Bundled, Timeout: s.Timeout, Hops: s.Hops,
-		From: from, Iface: iface, TOS: s.DSCP << 2,
+		Method: s.Method, Port: s.Port, From: from, Iface: iface, TOS: s.DSCP << 2,
 	}
 }
 
