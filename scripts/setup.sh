@@ -11,7 +11,7 @@ PATH=$PATH:/usr/sbin:/sbin
 # command:package
 needs=(
 	mandoc:mandoc nft:nftables ip:iproute2 nginx:nginx-light mariadbd:mariadb-server
-	ping:iputils-ping tcpdump:tcpdump traceroute:traceroute ps:procps
+	ping:iputils-ping tcpdump:tcpdump traceroute:traceroute tracepath:iputils-tracepath ps:procps
 	setpriv:util-linux strace:strace
 	setcap:libcap2-bin unshare:util-linux nsenter:util-linux qemu-aarch64-static:qemu-user-static
 	systemd-nspawn:systemd-container debootstrap:debootstrap
