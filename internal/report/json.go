@@ -86,7 +86,7 @@ func appendJSONScan(dst []byte, s *vitals.Scan) []byte {
 // appendJSONService appends the service: with the members of http when it has
 // a status code, else with those of mysql.
 func appendJSONService(dst []byte, s *vitals.Service) []byte {
-	if !s.Open {
+	if !s.Open() {
 		return append(dst, `"None"`...)
 	}
 	dst = append(dst, `{"rtt":`...)

@@ -77,7 +77,7 @@ func appendTextScan(dst []byte, s *vitals.Scan) []byte {
 // appendTextService appends "rtt, code, software", "rtt, software" for a
 // service that has no code, or "None".
 func appendTextService(dst []byte, s *vitals.Service) []byte {
-	if !s.Open {
+	if !s.Open() {
 		return append(dst, "None"...)
 	}
 	dst = appendFixed(dst, vitals.Milliseconds(s.RTT))
