@@ -52,6 +52,7 @@ type conversation struct {
 	ready   time.Time    // since when the server could speak
 	verify  *verifier
 	alpn    []string
+	broken  bool // nothing more can be said
 }
 
 func newConversation(conn net.Conn, limit int, name string, v *verifier) *conversation {
@@ -146,12 +147,21 @@ func (c *conversation) secure() error {
 	return nil
 }
 
+// upgrade is secure for a protocol that has learned already who the server is:
+// TLS that does not come about is a remark on it.
+func (c *conversation) upgrade() {
+	if err := c.secure(); err != nil {
+		c.got.Reason = "no TLS though it was offered: " + reasonOf(err)
+		c.broken = true
+	}
+}
+
 // close ends the conversation. Where the protocol has a farewell the server's
 // own end is waited for, within the deadline, so that it sees neither a reset
 // nor a client that vanished.
 func (c *conversation) close(farewell string) {
 	defer func() { _ = c.line.Close() }() // all that mattered has been read
-	if farewell == "" || c.send(farewell) != nil {
+	if farewell == "" || c.broken || c.send(farewell) != nil {
 		return
 	}
 	_ = c.line.SetReadDeadline(time.Now().Add(maxFarewell))
