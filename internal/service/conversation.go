@@ -50,9 +50,13 @@ type conversation struct {
 	out     io.Writer    // line, or TLS in it
 	stamped *stamped     // what in reads from
 	ready   time.Time    // since when the server could speak
-	verify  *verifier
-	alpn    []string
-	broken  bool // nothing more can be said
+	// deadline is when the time of the scan is up.
+	deadline time.Time
+	verify   *verifier
+	alpn     []string
+	broken   bool // nothing more can be said
+	// idle is the time in which we listened, and nobody had to speak.
+	idle time.Duration
 }
 
 func newConversation(conn net.Conn, limit int, name string, v *verifier) *conversation {

@@ -131,7 +131,7 @@ func FuzzLines(f *testing.F) {
 	for _, seed := range []string{
 		"SSH-2.0-x\r\n", "220-a ESMTP x\r\n220 y\r\n250-a\r\n250 STARTTLS\r\n220 go\r\n", "* OK [CAPABILITY STARTTLS] x\r\nb OK\r\n",
 		"* OK x\r\n* CAPABILITY a\r\na OK\r\n", "+OK x <1@a>\r\n+OK\r\n", "$5\r\na:b\r\n\r\n", "-NOAUTH x\r\n", "VERSION 1\r\n",
-		"\x20\x02\x00\x00", "220 (\n", "220 ((x)\n", "N", "E\x00\x00\x00\x0eC53300\x00\x00",
+		"\x20\x02\x00\x00", "220 (\n", "220 ((x)\n", amqpStart(amqpField("product", 'S', "x")), "\x30\x0c\x02\x01\x01\x65\x07\x0a\x01\x00\x04\x00\x04\x00", "N", "E\x00\x00\x00\x0eC53300\x00\x00",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -181,6 +181,7 @@ func (s *Scanner) talk(ctx context.Context, p *protocol, t *Request, port uint16
 	})
 	c := newConversation(conn, p.limit, t.Name, s.verify)
 	c.alpn, c.got.Protocol, c.got.Connect = p.alpn, p.name, c.ready.Sub(start)
+	c.deadline, _ = ctx.Deadline()
 	farewell := ""
 	defer func() {
 		c.close(farewell)
@@ -195,7 +196,7 @@ func (s *Scanner) talk(ctx context.Context, p *protocol, t *Request, port uint16
 	if err != nil && p.network == udp && c.stamped.at.IsZero() {
 		err = &dialError{err} // there is no connection that could have told before
 	}
-	c.got.RTT = time.Since(start)
+	c.got.RTT = max(time.Since(start)-c.idle, c.got.Connect)
 	return c.got, err
 }
 
