@@ -144,6 +144,10 @@ func FuzzLines(f *testing.F) {
 			if err := p.talk(c); err == nil && (c.got.Software == "" || len(c.got.Software) > maxText) {
 				t.Fatalf("%s: %+v", p.name, c.got)
 			}
+			greeted := newConversation(&played{in: bytes.NewReader(stream)}, maxMail, "a", newVerifier())
+			if _, err := greeted.in.Peek(1); err == nil && talkGreeting(greeted) == nil && greeted.got.Software == "" {
+				t.Fatalf("a greeting, and nothing known: %+v", greeted.got)
+			}
 			if len(c.got.Reason) > 2*maxText {
 				t.Fatalf("%s: reason %q", p.name, c.got.Reason)
 			}

@@ -24,8 +24,13 @@ func (e *dialError) Unwrap() error { return e.error }
 
 // stateOf is the state of a service that could not be connected to.
 func stateOf(err error) vitals.ServiceState {
-	if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ECONNRESET) {
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED):
 		return vitals.ServiceClosed
+	case errors.Is(err, unix.ECONNRESET):
+		// A refusal would have been one: there was a connection, and it was
+		// reset before we knew of it.
+		return vitals.ServiceError
 	}
 	return vitals.ServiceFiltered
 }

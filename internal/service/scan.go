@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package service finds out what answers on the well-known ports of a host. A
-// scan connects anew to each service that it was asked for, says the least that
-// the protocol needs for an answer, takes the time to it and the name of the
-// software, and hangs up.
+// Package service finds out what answers on the ports of a host. A scan connects
+// anew to each service that it was asked for, says the least that the protocol
+// needs for an answer, takes the times to it and what the server says of
+// itself, and hangs up.
 //
-// One file holds one protocol: http.go (RFC 9110, RFC 9112; the answer's parser
-// is head.go), https.go (the same over TLS 1.0 to 1.3: RFC 2246 to RFC 8446, SNI
-// of RFC 6066) and mysql.go (the initial handshake packet of the MySQL
-// client/server protocol). A new service is one such file and its line in the
-// table of protocol.go.
+// One file holds one protocol, with the standard that it follows; a new service
+// is one such file and its line in the table of protocol.go. ports.go is the
+// grammar of a request, limits.go who may open a socket when, round.go one scan
+// of one host, conversation.go one connection: the only place where bytes are
+// read. tls.go and certificate.go say what TLS is offered and what became of it
+// (RFC 2246 to RFC 8446, SNI of RFC 6066, RFC 5280), auto.go recognises a
+// service, outcome.go puts the end of a conversation into words.
 //
 // Everything that a server sends is hostile: the time, the bytes read and the
 // text kept are bounded, and text is returned as it came, to be escaped by who
