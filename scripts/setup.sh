@@ -12,6 +12,9 @@ PATH=$PATH:/usr/sbin:/sbin
 needs=(
 	mandoc:mandoc nft:nftables ip:iproute2 nginx:nginx-light mariadbd:mariadb-server
 	ping:iputils-ping tcpdump:tcpdump traceroute:traceroute tracepath:iputils-tracepath ps:procps
+	sshd:openssh-server exim4:exim4-daemon-light dovecot:dovecot-imapd doveadm:dovecot-pop3d vsftpd:vsftpd
+	pg_lsclusters:postgresql redis-server:redis-server memcached:memcached slapd:slapd mosquitto:mosquitto
+	unbound:unbound chronyd:chrony
 	setpriv:util-linux strace:strace
 	setcap:libcap2-bin unshare:util-linux nsenter:util-linux qemu-aarch64-static:qemu-user-static
 	systemd-nspawn:systemd-container debootstrap:debootstrap

@@ -27,6 +27,7 @@ Measures the network conditions towards each host once.
   -t, --trace           trace the route
   -H, --hops N          most hops of a trace (30)
   -s, --port-scan       ask http, https and mysql
+      --ports LIST      ask these: NAME, PORT, PORT/NAME, FROM-TO, by commas
   -j, --json            print JSON
   -4, -6                use IPv4, or IPv6, addresses of names only
       --timeout TIME    how long a ping, a hop or a service may take (1000)
@@ -92,6 +93,11 @@ func options() []option {
 			if c.settings.Timeout, err = config.ParseDuration(v); err == nil && c.settings.Timeout <= 0 {
 				err = errors.New("must be more than 0")
 			}
+			return err
+		}},
+		{long: "ports", set: func(c *command, v string) (err error) {
+			c.settings.Scan = true
+			c.settings.Ports, err = config.ParsePorts(v)
 			return err
 		}},
 		{long: "source", set: func(c *command, v string) error {

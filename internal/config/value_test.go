@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"connmonitor/internal/service"
 )
 
 func TestParseDuration(t *testing.T) {
@@ -65,13 +67,13 @@ func TestPorts(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, name := range serviceNames {
+	for _, name := range service.Names() {
 		var l line
 		if err := setPorts(&l, "8080/"+name); err != nil || l.Ports != "8080/"+name {
 			t.Errorf("%s: %q, %v", name, l.Ports, err)
 		}
 	}
-	for _, text := range []string{",", "http,", "-5", "5-", "5-x", "5/", "5/http/x", "http/80", "5-4", "0-4", "1-65536", "tls", "auto", "http https"} {
+	for _, text := range []string{",", "http,", "-5", "5-", "5-x", "5/", "5/http/x", "http/80", "5-4", "http,80/http", "22,022", "0-4", "1-65536", "tls", "auto", "http https"} {
 		var l line
 		if err := setPorts(&l, text); err == nil {
 			t.Errorf("%q is accepted", text)

@@ -41,9 +41,9 @@ func fuzzRecord(name, zone, code, software string, rtt float64, sent, received i
 	}
 	if bits&4 != 0 {
 		r.Scan = &vitals.Scan{Services: []vitals.Service{
-			{Name: "http", Open: true, RTT: time.Duration(ns), Code: code, Software: software},
+			{Name: "http", State: vitals.ServiceOpen, RTT: time.Duration(ns), Code: code, Software: software},
 			{Name: "https"},
-			{Name: "mysql", Open: true, Software: software},
+			{Name: "mysql", State: vitals.ServiceOpen, Software: software},
 		}}
 	}
 	form := vitals.Separate

@@ -30,7 +30,7 @@ func appendJSONRecord(dst []byte, r *vitals.Record) []byte {
 		dst = appendJSONPath(append(dst, `,"trace":`...), r.Path)
 	}
 	if r.Scan != nil {
-		dst = appendJSONScan(append(dst, `,"scan":`...), r.Scan)
+		dst = appendJSONScan(append(dst, `,"scan":`...), r)
 	}
 	return append(dst, "}\n"...)
 }
@@ -69,35 +69,6 @@ func appendJSONHop(dst []byte, h *vitals.Hop) []byte {
 	dst = append(dst, `",`...)
 	dst = appendNumber(dst, vitals.Milliseconds(h.RTT))
 	return append(dst, ']')
-}
-
-func appendJSONScan(dst []byte, s *vitals.Scan) []byte {
-	dst = append(dst, '{')
-	for i := range s.Services {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendJSONString(dst, s.Services[i].Name)
-		dst = appendJSONService(append(dst, ':'), &s.Services[i])
-	}
-	return append(dst, '}')
-}
-
-// appendJSONService appends the service: with the members of http when it has
-// a status code, else with those of mysql.
-func appendJSONService(dst []byte, s *vitals.Service) []byte {
-	if !s.Open {
-		return append(dst, `"None"`...)
-	}
-	dst = append(dst, `{"rtt":`...)
-	dst = appendNumber(dst, vitals.Milliseconds(s.RTT))
-	if s.Code != "" {
-		dst = appendJSONString(append(dst, `,"response code":`...), s.Code)
-		dst = append(dst, `,"server":`...)
-	} else {
-		dst = append(dst, `,"version":`...)
-	}
-	return append(appendJSONString(dst, s.Software), '}')
 }
 
 // appendJSONAddr appends addr without its quotes; "" for the zero Addr.

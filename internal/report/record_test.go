@@ -64,9 +64,9 @@ func somePath() *vitals.Path {
 
 func someScan() *vitals.Scan {
 	return &vitals.Scan{Services: []vitals.Service{
-		{Name: "http", Open: true, RTT: ms(59.095), Code: "200", Software: "gws"},
+		{Name: "http", State: vitals.ServiceOpen, RTT: ms(59.095), Code: "200", Software: "gws"},
 		{Name: "https"},
-		{Name: "mysql", Open: true, RTT: ms(0.148), Software: "5.7.2"},
+		{Name: "mysql", State: vitals.ServiceOpen, RTT: ms(0.148), Software: "5.7.2"},
 	}}
 }
 
@@ -77,8 +77,8 @@ func TestContractExamples(t *testing.T) {
 	classic.Ping = &vitals.Ping{Sent: 10, Received: 10, Min: 3.543, Mean: 4.955, Max: 11.368, Std: 1.442}
 	classic.Path = &vitals.Path{Hops: []vitals.Hop{hop("10.169.240.1", 3.108), {}, hop("172.217.3.14", 3.927)}}
 	classic.Scan = &vitals.Scan{Services: []vitals.Service{
-		{Name: "http", Open: true, RTT: ms(56.446), Code: "200", Software: "gws"},
-		{Name: "https", Open: true, RTT: ms(75.599), Code: "200", Software: "gws"},
+		{Name: "http", State: vitals.ServiceOpen, RTT: ms(56.446), Code: "200", Software: "gws"},
+		{Name: "https", State: vitals.ServiceOpen, RTT: ms(75.599), Code: "200", Software: "gws"},
 		{Name: "mysql"},
 	}}
 	object := record("google.com", "172.217.3.14")
@@ -182,15 +182,15 @@ func goldenCases() []goldenCase {
 	})
 	add("services in another order", "10.0.0.1", "10.0.0.1", func(r *vitals.Record) {
 		r.Scan = &vitals.Scan{Services: []vitals.Service{
-			{Name: "mysql", Open: true, RTT: ms(1), Software: "Unknown"},
-			{Name: "http", Open: true, RTT: ms(2), Code: "400", Software: "Unknown"},
+			{Name: "mysql", State: vitals.ServiceOpen, RTT: ms(1), Software: "Unknown"},
+			{Name: "http", State: vitals.ServiceOpen, RTT: ms(2), Code: "400", Software: "Unknown"},
 		}}
 	})
 	add("hostile banners", "10.0.0.1", "10.0.0.1", func(r *vitals.Record) {
 		r.Scan = &vitals.Scan{Services: []vitals.Service{
-			{Name: "http", Open: true, RTT: ms(1), Code: "2\t0", Software: hostile},
+			{Name: "http", State: vitals.ServiceOpen, RTT: ms(1), Code: "2\t0", Software: hostile},
 			{Name: "https"},
-			{Name: "mysql", Open: true, RTT: ms(1), Software: hostile},
+			{Name: "mysql", State: vitals.ServiceOpen, RTT: ms(1), Software: hostile},
 		}}
 	})
 	return cases
@@ -250,7 +250,7 @@ func TestPainMtr283JSONIsValid(t *testing.T) {
 
 func TestDefect19ServerHeaderIsEscaped(t *testing.T) {
 	r := record("10.0.0.1", "10.0.0.1")
-	r.Scan = &vitals.Scan{Services: []vitals.Service{{Name: "http", Open: true, Code: "200", Software: `x","injected":"y`}}}
+	r.Scan = &vitals.Scan{Services: []vitals.Service{{Name: "http", State: vitals.ServiceOpen, Code: "200", Software: `x","injected":"y`}}}
 	var got struct {
 		Scan map[string]map[string]any
 	}

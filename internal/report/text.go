@@ -64,29 +64,6 @@ func appendTextHop(dst []byte, h *vitals.Hop) []byte {
 	return appendFixed(dst, vitals.Milliseconds(h.RTT))
 }
 
-func appendTextScan(dst []byte, s *vitals.Scan) []byte {
-	for i := range s.Services {
-		if i > 0 {
-			dst = append(dst, '\t')
-		}
-		dst = appendTextService(dst, &s.Services[i])
-	}
-	return dst
-}
-
-// appendTextService appends "rtt, code, software", "rtt, software" for a
-// service that has no code, or "None".
-func appendTextService(dst []byte, s *vitals.Service) []byte {
-	if !s.Open {
-		return append(dst, "None"...)
-	}
-	dst = appendFixed(dst, vitals.Milliseconds(s.RTT))
-	if s.Code != "" {
-		dst = appendText(append(dst, ", "...), s.Code)
-	}
-	return appendText(append(dst, ", "...), s.Software)
-}
-
 // appendTextAddr appends addr. Its zone is a name that somebody chose, and is
 // escaped as such.
 func appendTextAddr(dst []byte, addr netip.Addr) []byte {

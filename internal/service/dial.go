@@ -22,13 +22,16 @@ const bindCall = "setsockopt SO_BINDTODEVICE"
 
 // dial opens the connection for one conversation, whose deadline is that of
 // ctx.
-func (s *Scanner) dial(ctx context.Context, t *Request, port uint16) (net.Conn, error) {
-	dialer, err := s.dialer(t)
+func (s *Scanner) dial(ctx context.Context, t *Request, network string, port uint16) (net.Conn, error) {
+	if network == "" {
+		network = tcp
+	}
+	dialer, err := s.dialer(t, network)
 	if err != nil {
 		return nil, err
 	}
 	to := netip.AddrPortFrom(t.Addr, port).String()
-	conn, err := dialer.DialContext(ctx, "tcp", to)
+	conn, err := dialer.DialContext(ctx, network, to)
 	if isBindRefused(err) {
 		// Before Linux 5.7 only CAP_NET_RAW may bind to an interface; its
 		// address is the next best thing.
@@ -36,8 +39,8 @@ func (s *Scanner) dial(ctx context.Context, t *Request, port uint16) (net.Conn, 
 		if addrErr != nil {
 			return nil, addrErr
 		}
-		dialer.LocalAddr, dialer.Control = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), bindLate
-		conn, err = dialer.DialContext(ctx, "tcp", to)
+		dialer.LocalAddr, dialer.Control = localAddr(network, from), bindLate
+		conn, err = dialer.DialContext(ctx, network, to)
 	}
 	if err != nil {
 		return nil, err
@@ -52,7 +55,7 @@ func (s *Scanner) dial(ctx context.Context, t *Request, port uint16) (net.Conn, 
 
 // dialer is the dialer for the request's source: none, an address, or else an
 // interface. Keep-alive probes are off: no connection outlives its scan.
-func (s *Scanner) dialer(t *Request) (*net.Dialer, error) {
+func (s *Scanner) dialer(t *Request, network string) (*net.Dialer, error) {
 	d := &net.Dialer{KeepAlive: -1}
 	if t.Source == "" {
 		return d, nil
@@ -68,9 +71,17 @@ func (s *Scanner) dialer(t *Request) (*net.Dialer, error) {
 	if from.Is4() != t.Addr.Is4() {
 		return nil, fmt.Errorf("%w: %s and the host's address %s are of different families", errSource, from, t.Addr)
 	}
-	d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	d.LocalAddr = localAddr(network, from)
 	d.Control = bindLate
 	return d, nil
+}
+
+// localAddr is an address to leave by, in the form that the dialer wants.
+func localAddr(network string, from netip.Addr) net.Addr {
+	if network == udp {
+		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 }
 
 // bindLate leaves the choice of the source port to connect. A bind with an

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // The parser of HTTP/1 response heads (RFC 9112 sections 2, 4 and 5). net/http
@@ -15,6 +16,14 @@ import (
 // business: an unusual Transfer-Encoding, two Content-Lengths, a line without a
 // colon, a control character in a value. Here only the status line has to be
 // right. Everything that net/http accepts means the same here (FuzzResponse).
+
+// answer is what a final head says of its server.
+type answer struct {
+	version  string // "HTTP/1.1"
+	code     string
+	software string
+	redirect string // the Location field (RFC 9110 section 10.2.2)
+}
 
 // maxInterim is the most informational responses before the final one.
 const maxInterim = 5
@@ -47,20 +56,21 @@ func readHead(r *bufio.Reader) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	code, ok := statusCode(line)
+	version, code, ok := statusLine(line)
 	if !ok {
 		return answer{}, errStatusLine
 	}
-	var server serverField
+	server, location := field{name: "Server"}, field{name: "Location"}
 	for {
 		line, err := readLine(r)
 		if err != nil {
 			return answer{}, err
 		}
 		if len(line) == 0 {
-			return answer{code: code, software: softwareOf(string(bytes.Trim(server.value, " \t")))}, nil
+			return answer{version: version, code: code, software: softwareOf(server.text()), redirect: textOf(location.text())}, nil
 		}
 		server.add(line)
+		location.add(line)
 	}
 }
 
@@ -85,26 +95,25 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	return bytes.TrimSuffix(line, []byte("\r")), nil
 }
 
-// statusCode returns the three digits of a status line (RFC 9112 section 4):
+// statusLine returns the version and the three digits of a status line (RFC 9112 section 4):
 //
 //	HTTP/1.1 200 OK
 //
 // The reason may be missing together with the blank before it, and old servers
 // put more blanks than one before the code.
-func statusCode(line []byte) (string, bool) {
-	version, rest, _ := bytes.Cut(line, []byte(" "))
-	if !isHTTPVersion(version) {
-		return "", false
+func statusLine(line []byte) (version, code string, ok bool) {
+	first, rest, _ := bytes.Cut(line, []byte(" "))
+	if !isHTTPVersion(first) {
+		return "", "", false
 	}
 	rest = bytes.TrimLeft(rest, " ")
 	if len(rest) < 3 || len(rest) > 3 && rest[3] != ' ' && rest[3] != '\t' {
-		return "", false
+		return "", "", false
 	}
-	code := rest[:3]
-	if code[0] < '1' || !isDigit(code[0]) || !isDigit(code[1]) || !isDigit(code[2]) {
-		return "", false
+	if rest[0] < '1' || !isDigit(rest[0]) || !isDigit(rest[1]) || !isDigit(rest[2]) {
+		return "", "", false
 	}
-	return string(code), true
+	return string(first), string(rest[:3]), true
 }
 
 // isHTTPVersion accepts HTTP/1.0, HTTP/1.1, and the HTTP/2 or HTTP/2.0 that some
@@ -122,9 +131,10 @@ func isHTTPVersion(version []byte) bool {
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
 
-// serverField collects the first Server field of a head (RFC 9110 section
-// 10.2.4) from its lines.
-type serverField struct {
+// field collects the first field of a name in a head (RFC 9110 section 5) from
+// its lines.
+type field struct {
+	name  string
 	value []byte
 	found bool // the first field of that name was seen
 	open  bool // the line before belongs to it, so this one may continue it
@@ -132,17 +142,20 @@ type serverField struct {
 
 // add takes the next line. One that begins with a blank continues the field
 // before it (obs-fold, RFC 9112 section 5.2).
-func (s *serverField) add(line []byte) {
+func (f *field) add(line []byte) {
 	if line[0] == ' ' || line[0] == '\t' {
-		if s.open && len(s.value) <= maxSoftware {
-			s.value = append(append(s.value, ' '), bytes.Trim(line, " \t")...)
+		if f.open && len(f.value) <= maxText {
+			f.value = append(append(f.value, ' '), bytes.Trim(line, " \t")...)
 		}
 		return
 	}
 	name, value, ok := bytes.Cut(line, []byte(":"))
-	s.open = ok && !s.found && bytes.EqualFold(bytes.TrimRight(name, " \t"), []byte("Server"))
-	if s.open {
-		s.found = true
-		s.value = append(s.value, bytes.Trim(value, " \t")...)
+	f.open = ok && !f.found && strings.EqualFold(string(bytes.TrimRight(name, " \t")), f.name)
+	if f.open {
+		f.found = true
+		f.value = append(f.value, bytes.Trim(value, " \t")...)
 	}
 }
+
+// text is the value without the blanks around it.
+func (f *field) text() string { return string(bytes.Trim(f.value, " \t")) }

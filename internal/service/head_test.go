@@ -32,8 +32,8 @@ func TestReadResponse(t *testing.T) {
 		{"fold without a field", "HTTP/1.1 200 OK\r\n x\r\nServer: s\r\n\r\n", "200", "s"},
 		{"line without colon", "HTTP/1.1 200 OK\r\nnonsense\r\nServer: s\r\n\r\n", "200", "s"},
 		{"name within another", "HTTP/1.1 200 OK\r\nX-Server: no\r\nServers: no\r\n\r\n", "200", unknown},
-		{"long value", "HTTP/1.1 200 OK\r\nServer: " + long + "\r\n\r\n", "200", long[:maxSoftware]},
-		{"line over the buffer", "HTTP/1.1 200 OK\r\nServer: " + strings.Repeat("n", 9000) + "\r\nServer: no\r\n\r\n", "200", long[:maxSoftware]},
+		{"long value", "HTTP/1.1 200 OK\r\nServer: " + long + "\r\n\r\n", "200", long[:maxText]},
+		{"line over the buffer", "HTTP/1.1 200 OK\r\nServer: " + strings.Repeat("n", 9000) + "\r\nServer: no\r\n\r\n", "200", long[:maxText]},
 		{"status line over the buffer", "HTTP/1.1 200 " + strings.Repeat("n", 9000) + "\r\nServer: s\r\n\r\n", "200", "s"},
 		{"interim", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 999 x\r\n\r\n", "999", unknown},
 		{"upgrade is final", "HTTP/1.1 101 Switching\r\n\r\n", "101", unknown},
@@ -94,7 +94,7 @@ func FuzzResponse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := readResponse(bufio.NewReader(strings.NewReader(text)))
-		if err == nil && (len(got.code) != 3 || got.software == "" || len(got.software) > maxSoftware) {
+		if err == nil && (len(got.code) != 3 || got.software == "" || len(got.software) > maxText) {
 			t.Fatalf("answer = %+v", got)
 		}
 		want, wantErr := http.ReadResponse(bufio.NewReader(strings.NewReader(text)), &http.Request{Method: http.MethodHead})

@@ -3,10 +3,7 @@
 package service
 
 import (
-	"bufio"
 	"errors"
-	"io"
-	"net"
 	"net/netip"
 )
 
@@ -21,15 +18,16 @@ func protocolHTTP() protocol {
 
 // talkHTTP asks with HEAD, so that the answer is a header and no body (RFC 9110
 // section 9.3.2), whatever a server sends behind it.
-func talkHTTP(conn net.Conn, name string) (answer, error) {
-	_, writeErr := io.WriteString(conn, requestHead(name))
+func talkHTTP(c *conversation) error {
+	writeErr := c.send(requestHead(c.name))
 	// A server that has closed before it read all may have answered all the
 	// same (503, 408), so a failed write is told only when the read fails too.
-	a, err := readResponse(bufio.NewReader(conn))
+	a, err := readResponse(c.in)
 	if err != nil {
-		return answer{}, errors.Join(writeErr, err)
+		return errors.Join(writeErr, err)
 	}
-	return a, nil
+	c.got.Code, c.got.Software, c.got.Redirect, c.got.HTTP = a.code, a.software, a.redirect, a.version
+	return nil
 }
 
 // requestHead is the request. Each scan has a connection of its own, and says so

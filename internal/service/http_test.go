@@ -142,12 +142,12 @@ func TestHTTPServers(t *testing.T) {
 // request: the write may fail, and the answer counts.
 func TestAnswerBeforeRequest(t *testing.T) {
 	conn := &refusing{Reader: strings.NewReader("HTTP/1.1 503 Busy\r\n\r\n")}
-	got, err := talkHTTP(conn, "a")
-	if err != nil || got.code != "503" || got.software != unknown {
-		t.Errorf("talkHTTP = %+v, %v", got, err)
+	c := newConversation(conn, maxHead, "a", nil)
+	if err := talkHTTP(c); err != nil || c.got.Code != "503" || c.got.Software != unknown {
+		t.Errorf("talkHTTP = %+v, %v", c.got, err)
 	}
 	conn.Reader = strings.NewReader("")
-	if _, err := talkHTTP(conn, "a"); err == nil || !strings.Contains(err.Error(), errRead.Error()) {
+	if err := talkHTTP(newConversation(conn, maxHead, "a", nil)); err == nil || !strings.Contains(err.Error(), errRead.Error()) {
 		t.Errorf("err = %v, want both errors", err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 )
 
@@ -40,16 +39,17 @@ func protocolMySQL() protocol {
 	return protocol{name: "mysql", port: 3306, limit: headerSize + maxHandshake, talk: talkMySQL}
 }
 
-func talkMySQL(conn net.Conn, _ string) (answer, error) {
-	payload, err := readPacket(conn)
+func talkMySQL(c *conversation) error {
+	payload, err := readPacket(c.in)
 	if err != nil {
-		return answer{}, err
+		return err
 	}
 	version, err := parseHandshake(payload)
 	if err != nil {
-		return answer{}, err
+		return err
 	}
-	return answer{software: softwareOf(version)}, nil
+	c.got.Software = softwareOf(version)
+	return nil
 }
 
 // readPacket reads the first packet of a conversation:

@@ -116,7 +116,7 @@ func TestDefect20OpenPort3306(t *testing.T) {
 func TestLongVersionIsBounded(t *testing.T) {
 	payload := strings.Replace(helloV10, "8.0.36", strings.Repeat("v", 3000), 1)
 	stream := string([]byte{byte(len(payload)), byte(len(payload) >> 8), 0, 0}) + payload
-	wantOpen(t, ask(t, "mysql", serve(t, greets(stream)), patient), "", strings.Repeat("v", maxSoftware))
+	wantOpen(t, ask(t, "mysql", serve(t, greets(stream)), patient), "", strings.Repeat("v", maxText))
 }
 
 // FuzzHandshake reads a stream as the scan does.

@@ -2,41 +2,45 @@
 
 package service
 
-import (
-	"errors"
-	"net"
-	"time"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // unknown stands for software that does not tell its name.
 const unknown = "Unknown"
 
-// maxSoftware is the most bytes of a server's own name that are kept.
-const maxSoftware = 256
+// maxText is the most bytes of anything that a server says of itself that are
+// kept.
+const maxText = 256
 
-// defaultServices is how many services at the head of the table a scan asks
-// when nobody chose.
-const defaultServices = 3
+// The transports.
+const (
+	tcp = "tcp"
+	udp = "udp"
+)
 
 // protocol is one service that can be asked.
 type protocol struct {
 	name string
+	// port is the usual one, 0 when there is none and a request must say it.
 	port uint16
-	// limit is the most bytes that may be read in one conversation.
+	// network is the transport; "" is tcp.
+	network string
+	// limit is the most bytes that may be read in one conversation, those of a
+	// TLS handshake apart.
 	limit int
-	// talk asks the server behind conn and reads its answer. The connection is
-	// new, closes when the time is up, and is closed by the caller. An error
-	// means that what answers does not speak the protocol.
-	talk func(conn net.Conn, name string) (answer, error)
+	// secure tells that TLS comes before all else, and alpn what is offered in
+	// it (RFC 7301).
+	secure bool
+	alpn   []string
+	// talk asks the server and reads its answer. An error means that what
+	// answers does not speak the protocol.
+	talk func(c *conversation) error
+	// farewell is what tells the server that we go; "" where closing the
+	// connection is all that the protocol has.
+	farewell string
 }
 
-// answer is what a server said of itself.
-type answer struct {
-	rtt      time.Duration // from the start of the connect to the complete answer; talk's caller fills it in
-	code     string
-	software string
-}
+// usual are the services that a scan asks when nobody chose.
+func usual() []string { return []string{"http", "https", "mysql"} }
 
 // table lists the services. A new one is a file with its protocol, and a line
 // here.
@@ -45,42 +49,48 @@ func table() []protocol {
 		protocolHTTP(),
 		protocolHTTPS(),
 		protocolMySQL(),
+		protocolSSH(),
+		protocolSMTP(),
+		protocolSMTPS(),
+		protocolSubmission(),
+		protocolIMAP(),
+		protocolIMAPS(),
+		protocolPOP3(),
+		protocolPOP3S(),
+		protocolFTP(),
+		protocolPostgres(),
+		protocolRedis(),
+		protocolMemcached(),
+		protocolLDAP(),
+		protocolLDAPS(),
+		protocolAMQP(),
+		protocolMQTT(),
+		protocolDNS(),
+		protocolDNSTCP(),
+		protocolNTP(),
+		protocolTLS(),
+		protocolTCP(),
+		protocolAuto(),
 	}
 }
 
-// errFlood is what a conversation reads when the server says more than any
-// honest one would.
-var errFlood = errors.New("more bytes than an answer may have")
-
-// boundedConn is a connection of which only so many bytes can be read. It
-// bounds what a flood costs in protocols whose parser is not ours (TLS), and in
-// future ones that forget.
-type boundedConn struct {
-	net.Conn
-	left int
-}
-
-func (c *boundedConn) Read(p []byte) (int, error) {
-	if c.left <= 0 {
-		return 0, errFlood
+// textOf bounds what a server says of itself, without cutting a UTF-8 sequence
+// in two.
+func textOf(text string) string {
+	if len(text) <= maxText {
+		return text
 	}
-	n, err := c.Conn.Read(p[:min(len(p), c.left)])
-	c.left -= n
-	return n, err
+	end := maxText
+	for end > maxText-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
 }
 
-// softwareOf bounds a server's own name, without cutting a UTF-8 sequence in
-// two; the empty name is unknown.
+// softwareOf is textOf for a server's own name; the empty name is unknown.
 func softwareOf(name string) string {
 	if name == "" {
 		return unknown
 	}
-	if len(name) <= maxSoftware {
-		return name
-	}
-	end := maxSoftware
-	for end > maxSoftware-utf8.UTFMax && !utf8.RuneStart(name[end]) {
-		end--
-	}
-	return name[:end]
+	return textOf(name)
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"connmonitor/internal/vitals"
 )
 
 const (
@@ -26,13 +28,16 @@ const (
 
 func TestNames(t *testing.T) {
 	want := []string{"http", "https", "mysql"}
-	if got := Names(); !slices.Equal(got, want) {
-		t.Errorf("Names() = %q, want %q", got, want)
+	if got := Names(); !slices.Equal(got[:3], want) {
+		t.Errorf("Names() = %q, want %q first", got, want)
 	}
-	s := New(Options{})
+	items, err := New(Options{}).parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, port := range []uint16{80, 443, 3306} {
-		if got := s.portOf(&s.protocols[i]); got != port {
-			t.Errorf("port of %s = %d, want %d", s.protocols[i].name, got, port)
+		if got := items[i]; got != (Item{Label: want[i], Service: want[i], First: port, Last: port}) {
+			t.Errorf("%s is %+v, want port %d", want[i], got, port)
 		}
 	}
 }
@@ -70,7 +75,7 @@ func TestScanAsksSideBySide(t *testing.T) {
 	wantOpen(t, scan.Services[0], "200", "test")
 	wantOpen(t, scan.Services[1], "200", "test")
 	wantOpen(t, scan.Services[2], "", "8.0.36")
-	for i, name := range Names() {
+	for i, name := range usual() {
 		if scan.Services[i].Name != name {
 			t.Errorf("service %d is %s, want %s", i, scan.Services[i].Name, name)
 		}
@@ -94,7 +99,7 @@ func TestScanRefusesBadRequests(t *testing.T) {
 		want    string
 	}{
 		{"no address", Request{Name: "a"}, "no address"},
-		{"unknown service", Request{Addr: loopback, Services: []string{"htp"}}, `service "htp": not known; known are http, https, mysql`},
+		{"unknown service", Request{Addr: loopback, Services: []string{"htp"}}, `service "htp": "htp" is no known service; known are http, https, mysql`},
 		{"header injection", Request{Name: "a\r\nX: y", Addr: loopback}, "Host header"},
 		{"blank", Request{Name: "a b", Addr: loopback}, "Host header"},
 	}
@@ -207,7 +212,7 @@ func TestParallelBoundsSockets(t *testing.T) {
 		go func() {
 			scan, err := s.Scan(t.Context(), Request{Addr: loopback, Timeout: patient, Services: []string{"http", "http"}})
 			for _, got := range scan.Services {
-				if !got.Open {
+				if !got.Open() {
 					err = errors.New("a service was not asked")
 				}
 			}
@@ -251,8 +256,8 @@ func TestCancelEndsScan(t *testing.T) {
 		if !errors.Is(err, context.Canceled) || scan.Services != nil {
 			t.Errorf("Scan = %+v, %v; want %v", scan, err, context.Canceled)
 		}
-		if len(s.slots) != 0 {
-			t.Errorf("%d sockets are still taken", len(s.slots))
+		if len(s.limits.all) != 0 || len(s.limits.hosts) != 0 {
+			t.Errorf("%d sockets of %d hosts are still taken", len(s.limits.all), len(s.limits.hosts))
 		}
 		if _, err := s.Scan(ctx, Request{Addr: loopback}); !errors.Is(err, context.Canceled) {
 			t.Errorf("Scan with a cancelled context: %v", err)
@@ -264,9 +269,9 @@ func TestCancelEndsScan(t *testing.T) {
 // that scan alone, and gives its socket back.
 func TestPanicIsTheScansError(t *testing.T) {
 	s := New(Options{Parallel: 1, Port: at(map[string]uint16{"http": serve(t, says(simpleAnswer)), "odd": serve(t, silent)}).Port})
-	s.protocols = append(s.protocols, protocol{name: "odd", limit: 1, talk: func(net.Conn, string) (answer, error) {
+	s.protocols = append(s.protocols, protocol{name: "odd", port: 1, limit: 1, talk: func(*conversation) error {
 		var none []int
-		return answer{}, errors.New(string(rune(none[len(none)])))
+		return errors.New(string(rune(none[len(none)])))
 	}})
 	scan, err := s.Scan(t.Context(), Request{Name: "host.example", Addr: loopback, Timeout: patient, Services: []string{"http", "odd"}})
 	if err == nil || !strings.HasPrefix(err.Error(), "service: panic while asking odd of host.example: ") || scan.Services != nil {
@@ -343,7 +348,7 @@ func TestClosedPortIsAResult(t *testing.T) {
 	port := portOf(listener.Addr())
 	closeQuietly(listener)
 	for _, name := range Names() {
-		wantClosed(t, ask(t, name, port, patient))
+		wantState(t, askPort(t, name, port, patient), vitals.ServiceClosed, "connection refused")
 	}
 }
 
@@ -372,7 +377,7 @@ func TestDefect20FilteredPortTimesOut(t *testing.T) {
 		}
 		defer closeQuietly(conn)
 	}
-	for _, name := range Names() {
-		wantClosed(t, ask(t, name, port, brief))
+	for _, name := range append(usual(), "ssh", "tcp", auto) {
+		wantState(t, askPort(t, name, port, brief), vitals.ServiceFiltered, "no answer in time")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,15 +117,34 @@ func askAs(t *testing.T, r Request, port uint16) vitals.Service {
 
 func wantOpen(t *testing.T, got vitals.Service, code, software string) {
 	t.Helper()
-	if !got.Open || got.Code != code || got.Software != software || got.RTT <= 0 {
+	if !got.Open() || got.Reason != "" || got.Code != code || got.Software != software || got.RTT <= 0 {
 		t.Errorf("got %+v, want an open service, code %q, software %q, some RTT", got, code, software)
 	}
 }
 
 func wantClosed(t *testing.T, got vitals.Service) {
 	t.Helper()
-	if got != (vitals.Service{Name: got.Name}) {
-		t.Errorf("got %+v, want nothing but a name", got)
+	if got.Open() || got.Reason == "" || got.RTT != 0 || got.Code != "" || got.Software != "" || got.Redirect != "" {
+		t.Errorf("got %+v, want nothing of a server, and why", got)
+	}
+}
+
+// askPort scans one service at a port of 127.0.0.1 that the request says.
+func askPort(t *testing.T, name string, port uint16, timeout time.Duration) vitals.Service {
+	t.Helper()
+	return askAs(t, Request{
+		Name: "host.example", Addr: loopback, Timeout: timeout, Services: []string{portName(port) + "/" + name},
+	}, port)
+}
+
+// wantState also checks that there is no identity without an open service.
+func wantState(t *testing.T, got vitals.Service, state vitals.ServiceState, reason string) {
+	t.Helper()
+	if got.State != state || !strings.Contains(got.Reason, reason) {
+		t.Errorf("got %+v, want %v, %q", got, state, reason)
+	}
+	if state != vitals.ServiceOpen {
+		wantClosed(t, got)
 	}
 }
 

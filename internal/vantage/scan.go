@@ -60,18 +60,10 @@ func (w *Watch) ask(r service.Request) (scan *vitals.Scan, err error) {
 	return &s, nil
 }
 
-// services are those of a ports option that can be asked now. Other names and
-// port numbers are accepted in the configuration and get their meaning with a
-// later release; without any left, the default ones are asked.
+// services are the items of a ports option; none are the default ones.
 func services(ports string) []string {
-	var known []string
-	for _, name := range service.Names() {
-		for p := range strings.SplitSeq(ports, ",") {
-			if strings.EqualFold(p, name) {
-				known = append(known, name)
-				break
-			}
-		}
+	if ports == "" {
+		return nil
 	}
-	return known
+	return strings.Split(ports, ",")
 }

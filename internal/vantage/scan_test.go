@@ -100,13 +100,19 @@ func wantTeapot(t *testing.T, r result) {
 		return
 	}
 	for i, want := range []vitals.Service{
-		{Name: "http", Open: true, Code: "418", Software: "lab"}, {Name: "https"}, {Name: "mysql"},
+		{Name: "http", Protocol: "http", State: vitals.ServiceOpen, Code: "418", Software: "lab", HTTP: "HTTP/1.1"},
+		{Name: "https", Protocol: "https"},
+		{Name: "mysql", Protocol: "mysql"},
 	} {
 		got := r.Scan.Services[i]
-		if (got.RTT > 0) != want.Open {
+		if (got.RTT > 0) != want.Open() {
 			t.Errorf("%s: RTT %v", got.Name, got.RTT)
 		}
-		if got.RTT = 0; got != want {
+		if got.Reason == "" != want.Open() {
+			t.Errorf("%s: reason %q", got.Name, got.Reason)
+		}
+		got.RTT, got.Connect, got.FirstByte, got.Reason = 0, 0, 0, ""
+		if got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	}

@@ -4,24 +4,94 @@ package vitals
 
 import "time"
 
-// Service is what one service of a host answered to a scan.
+// ServiceState is what became of asking one service.
+type ServiceState uint8
+
+// The states of a service. The zero one is ServiceClosed: nothing listens.
+const (
+	ServiceClosed   ServiceState = iota // refused: the host is there, the service is not
+	ServiceOpen                         // what answered speaks the protocol
+	ServiceFiltered                     // nothing answered, or somebody on the way refused
+	ServiceError                        // something took the connection, and did not speak the protocol
+)
+
+// String is the state's word in records.
+func (s ServiceState) String() string {
+	switch s {
+	case ServiceClosed:
+		return "closed"
+	case ServiceOpen:
+		return "open"
+	case ServiceFiltered:
+		return "filtered"
+	case ServiceError:
+		return "error"
+	}
+	return "unknown"
+}
+
+// Service is what one service of a host answered to a scan. All text that a
+// server sent is as it sent it: untrusted bytes, at most 256 of each.
 type Service struct {
-	// Name is the service's name in records: "http", "https", "mysql".
+	// Name is the service's name in records: "http", or what the request says
+	// when that is not the name alone ("8443/https", "22").
 	Name string
-	// Open is false when nothing that speaks the protocol answered; the rest
-	// is empty then.
-	Open bool
-	// RTT is the time from the start of the connection attempt to the answer.
+	// Ranged tells that a range of ports was asked for and this is one of it.
+	Ranged bool
+	// State tells what became of it; when it is not ServiceOpen no identity is
+	// known.
+	State ServiceState
+	// Reason says why the state is not ServiceOpen, or what of an open service
+	// could not be learned; "" when there is nothing to say.
+	Reason string
+	// Protocol is the service that was spoken to: that of the request, or what
+	// "auto" found.
+	Protocol string
+
+	// RTT is the time from the start of the connection attempt to the end of
+	// the answer.
 	RTT time.Duration
+	// Connect is the time to the connection, Handshake that of TLS (0
+	// without one), and FirstByte that from the moment the server could speak
+	// (after whichever of the two came last before it did) to its first byte.
+	Connect, Handshake, FirstByte time.Duration
+
 	// Code is the three-digit status code of http and https, else "".
 	Code string
-	// Software is the Server header (http, https) or the version (mysql), as
-	// the server sent it: untrusted bytes, "Unknown" when it sent none.
+	// Software is the Server header (http, https), or how the server calls
+	// itself and its version; "Unknown" when it does not tell.
 	Software string
+	// Redirect is the Location of an HTTP answer, and HTTP its version
+	// ("HTTP/1.1").
+	Redirect, HTTP string
+	// TLS tells of the TLS connection; nil when there was none.
+	TLS *TLS
+}
+
+// Open reports whether what answered speaks the protocol.
+func (s *Service) Open() bool { return s.State == ServiceOpen }
+
+// TLS is what is known of a TLS connection and the certificates of its server.
+type TLS struct {
+	// Version and Cipher are the names that the standards give: "TLS 1.3",
+	// "TLS_AES_128_GCM_SHA256".
+	Version, Cipher string
+	// ALPN is the protocol that was agreed upon (RFC 7301), "" without one.
+	ALPN string
+	// Subject and Issuer are the distinguished names of the server's own
+	// certificate (RFC 4514), Names what it is for: names and addresses.
+	Subject, Issuer string
+	Names           []string
+	// Expires is when the first certificate of the chain expires that the
+	// server sent.
+	Expires time.Time
+	// Problem says why a client that verifies would refuse the server under
+	// the name of the scan; "" when it would not.
+	Problem string
 }
 
 // Scan is what the services of a host answered, in the order they were asked
-// for.
+// for. Of a range of ports it holds those that are open.
 type Scan struct {
 	Services []Service
 }

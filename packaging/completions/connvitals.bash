@@ -15,7 +15,7 @@ _connvitals() {
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W '-h --help -V --version -p --pings -P --no-ping
 			--payload-size --interval -t --trace -H --hops -s --port-scan -j --json
-			-4 -6 --timeout --source --rate' -- "$cur")
+			-4 -6 --timeout --source --rate --ports' -- "$cur")
 		return
 	fi
 	mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur")

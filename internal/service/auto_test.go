@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"connmonitor/internal/vitals"
+)
+
+// TestAuto lets servers of all kinds be recognised, over no more connections
+// than three.
+func TestAuto(t *testing.T) {
+	config := tlsServerConfig(t)
+	tests := []struct {
+		name     string
+		handle   func(net.Conn)
+		protocol string
+		software string
+	}{
+		{"ssh", greets("SSH-2.0-x\r\n"), "ssh", "x"},
+		{"smtp", dialogue("220 a ESMTP x", "250 a", "221"), "smtp", "x"},
+		{"ftp", dialogue("220 x", "500", "221"), "ftp", "x"},
+		{"imap", dialogue("* OK [CAPABILITY IMAP4] x", "* BYE"), "imap", "x"},
+		{"pop3", dialogue("+OK x", "-ERR", "+OK"), "pop3", "x"},
+		{"mysql", greets(simpleHello), "mysql", "8.0.36"},
+		{"a greeting of something else", greets("RFB 003.008\n"), "tcp", "RFB 003.008"},
+		{"http", says(simpleAnswer), "http", "test"},
+		{"https", secured(t, config, says(simpleAnswer)), "https", "test"},
+		{"tls", secured(t, config, says("what\r\n")), "tls", unknown},
+		{"hangs up", func(net.Conn) {}, "tcp", unknown},
+		{"silent", silent, "tcp", unknown},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var connections atomic.Int32
+			port := serve(t, func(conn net.Conn) { connections.Add(1); test.handle(conn) })
+			got := askAs(t, Request{Name: "host.example", Addr: loopback, Timeout: 4 * listenTime, Services: []string{portName(port)}}, port)
+			if !got.Open() || got.Protocol != test.protocol || got.Software != test.software {
+				t.Errorf("got %+v, want %s, %q", got, test.protocol, test.software)
+			}
+			if n := connections.Load(); n > 3 {
+				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
+
+func TestAutoRefused(t *testing.T) {
+	wantState(t, askPort(t, auto, freePort(t), patient), vitals.ServiceClosed, "connection refused")
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// DefaultParallel is the most sockets at once when the options do not say.
+	DefaultParallel = 512
+	// perHost is the most sockets at once towards one host: what it sees of us
+	// is no flood, whatever was asked.
+	perHost = 64
+	// reserved is how many descriptors are left to all else of the process.
+	reserved = 128
+)
+
+// limits bounds the sockets that are open, in all and for each host. Who waits
+// for one is served in the order of coming.
+type limits struct {
+	all chan struct{}
+
+	mu    sync.Mutex
+	hosts map[netip.Addr]*share // of the scans that run
+}
+
+// share is what the scans of one host share.
+type share struct {
+	scans int
+	slots chan struct{}
+}
+
+func newLimits(parallel int) *limits {
+	return &limits{all: make(chan struct{}, parallel), hosts: make(map[netip.Addr]*share)}
+}
+
+// parallelOf is how many sockets may be open when so many are wished for. The
+// descriptors of the process bound it: those beyond would be errors, and a scan
+// can wait as well.
+func parallelOf(wished int) int {
+	if wished <= 0 {
+		wished = DefaultParallel
+	}
+	var files unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) != nil || files.Cur > 1<<20 {
+		return wished
+	}
+	return max(1, min(wished, int(files.Cur)-reserved))
+}
+
+// join announces a scan of a host; leave ends it.
+func (l *limits) join(host netip.Addr) *share {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.hosts[host]
+	if s == nil {
+		s = &share{slots: make(chan struct{}, perHost)}
+		l.hosts[host] = s
+	}
+	s.scans++
+	return s
+}
+
+func (l *limits) leave(host netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.hosts[host]
+	if s.scans--; s.scans == 0 {
+		delete(l.hosts, host)
+	}
+}
+
+// acquire waits for a socket of the host's share, then for one of all: who
+// waits for its own host takes nothing away from others. A channel serves its
+// senders in the order in which they came, which makes the queue fair.
+func (l *limits) acquire(ctx context.Context, s *share) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := take(ctx, s.slots); err != nil {
+		return err
+	}
+	if err := take(ctx, l.all); err != nil {
+		<-s.slots
+		return err
+	}
+	return nil
+}
+
+func (l *limits) release(s *share) {
+	<-l.all
+	<-s.slots
+}
+
+func take(ctx context.Context, slots chan<- struct{}) error {
+	select {
+	case slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
