@@ -184,7 +184,7 @@ func (m *measurement) allowed() bool {
 		for _, lack := range can.Lacks(&m.command.settings) {
 			m.log.Error("PrivilegeError", "%s", lack)
 		}
-		possible = possible || can.Ping && m.command.settings.Ping || can.Trace && m.command.settings.Trace
+		possible = possible || can.Ping && m.command.settings.Ping || can.Traces(&m.command.settings) && m.command.settings.Trace
 	}
 	return possible
 }

@@ -239,7 +239,8 @@ func (l *Loop) quoted(q *wire.Quoted) (id int32, to rawsock.Addr) {
 	// the way wants to know of one.
 	e := &l.probes.entries[id]
 	translated := !e.to.Same(to)
-	if e.method != method || e.flow != flow || e.seq != seq && !(translated && method == vitals.MethodUDP) || translated && !e.limited {
+	if e.method != method || e.flow != flow || translated && !e.limited ||
+		e.seq != seq && (!translated || method != vitals.MethodUDP) {
 		l.stats.forged.Add(1)
 		return none, to
 	}

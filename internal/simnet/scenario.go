@@ -26,7 +26,8 @@ import (
 //	host ADDRESS [rtt D] [jitter D] [loss PART] [dead] [duplicate PART]
 //	       [refuse ERRNO] [unreachable CODE] [local D]
 //	path ADDRESS HOP...       a HOP is silent, or NAME[|NAME...]@RTT: of several
-//	                          routers a flow takes one by its ICMP checksum
+//	                          routers a flow takes one by its ICMP checksum; or
+//	                          NAME[&NAME...]@RTT, of which each packet takes any
 //	mtu ADDRESS HOP SIZE [blackhole] [lies SIZE]
 //	                          no larger packet leaves router HOP of the path (0:
 //	                          our machine); it says so, or drops it without a word
@@ -260,8 +261,9 @@ func (a *args) host() action {
 
 // namedHop is a hop before its routers are looked up.
 type namedHop struct {
-	names []string
-	rtt   int64
+	names  []string
+	spread bool
+	rtt    int64
 }
 
 func (a *args) path() action {
@@ -276,9 +278,13 @@ func (a *args) path() action {
 		names, rtt, ok := strings.Cut(w, "@")
 		d, err := time.ParseDuration(rtt)
 		if !ok || err != nil || d < 0 {
-			a.fail("%q is no hop: silent or NAME[|NAME...]@RTT", w)
+			a.fail("%q is no hop: silent or NAME[|NAME...]@RTT or NAME[&NAME...]@RTT", w)
 		}
-		hops = append(hops, namedHop{strings.Split(names, "|"), int64(d)})
+		separator, spread := "|", strings.Contains(names, "&")
+		if spread {
+			separator = "&"
+		}
+		hops = append(hops, namedHop{strings.Split(names, separator), spread, int64(d)})
 	}
 	if len(hops) > 254 {
 		a.fail("a path has at most 254 routers")
@@ -289,7 +295,7 @@ func (a *args) path() action {
 func (n *Net) setPath(to netip.Addr, hops []namedHop) error {
 	path := make([]hop, len(hops))
 	for i, h := range hops {
-		path[i].rtt = h.rtt
+		path[i].rtt, path[i].spread = h.rtt, h.spread
 		for _, name := range h.names {
 			r := n.routers[name]
 			if r == nil {

@@ -24,6 +24,7 @@ type router struct {
 // hop is one TTL of a path: routers of which a flow takes one, or none.
 type hop struct {
 	routers []*router
+	spread  bool // each packet takes one, not each flow
 	rtt     int64
 }
 
@@ -48,13 +49,15 @@ type forgery struct {
 	part float64
 }
 
-// pick is the router of a hop that a flow takes.
-func (h *hop) pick(flow uint32, ttl int) *router {
-	switch len(h.routers) {
-	case 0:
+// pick is the router of a hop that a packet of a flow takes.
+func (n *Net) pick(h *hop, flow uint32, ttl int) *router {
+	switch {
+	case len(h.routers) == 0:
 		return nil
-	case 1:
+	case len(h.routers) == 1:
 		return h.routers[0]
+	case h.spread:
+		return h.routers[n.rng.IntN(len(h.routers))]
 	}
 	x := (flow ^ uint32(ttl)*0x9e3779b9) * 0x85ebca6b
 	x ^= x >> 13

@@ -109,7 +109,7 @@ func (n *Net) forward(pr *probe, now int64) {
 		return
 	}
 	for i := range h.path {
-		r := h.path[i].pick(pr.flow, i)
+		r := n.pick(&h.path[i], pr.flow, i)
 		at := now + h.path[i].rtt
 		if i+1 == pr.ttl {
 			if r != nil && r.answers(n, now) {

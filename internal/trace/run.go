@@ -4,6 +4,7 @@ package trace
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"syscall"
 	"time"
@@ -26,21 +27,31 @@ type run struct {
 	slowest int64 // the largest RTT of an answer
 	timeout int64
 	memory  *Memory
-	udp     bool // probes are UDP, so that "port unreachable" is the destination's answer
-	sending bool
-	refused int
-	cause   syscall.Errno
+	routers *routers
+	// expected are the routers by TTL-1 (expect).
+	expected []*router
+	udp      bool // probes are UDP, so that "port unreachable" is the destination's answer
+	v6       bool
+	refused  int
+	cause    syscall.Errno
+	// sampled is a TTL that is asked several times over, because what it answers
+	// has differed; 0: none. samples are the answers.
+	sampled int
+	samples []netip.Addr
 }
 
 // hop is what one TTL answered.
 type hop struct {
+	skipped  bool // not asked: who is there limits its answers
 	from     rawsock.Addr
+	reply    vitals.Reply
 	rtt      int64
 	asked    int64 // when it was asked last, mono ns
+	first    int64 // when before it was asked again in doubt; 0: it was not
 	tries    uint8
 	pending  uint8 // probes without a verdict
 	refused  uint8 // probes that our own side spoiled
-	answered bool
+	received uint8 // answers
 }
 
 const (
@@ -54,17 +65,24 @@ const (
 	// the path would seem a hop longer than it is. At 20 % loss seven misses
 	// are one in 80,000.
 	askBefore = 7
+	// moreSamples is how often the sampled TTL is asked besides: that a router which
+	// spreads packets evenly over two ways takes one of them ten times in a row,
+	// with the probe before, is one in a thousand.
+	moreSamples = 8
 )
 
-func newRun(e *target, udp bool, now int64) *run {
+func newRun(p *Plan, m *Memory, rs *routers, udp, v6 bool, now int64) *run {
 	r := &run{
-		hops: make([]hop, e.plan.Hops), window: firstWindow, begun: now, widened: now,
-		timeout: int64(e.plan.Timeout), memory: e.memory, udp: udp,
+		hops: make([]hop, p.Hops), window: firstWindow, begun: now, widened: now,
+		timeout: int64(p.Timeout), memory: m, routers: rs, udp: udp, v6: v6,
 	}
 	// What was found last time is asked all at once.
-	r.window = max(r.window, min(e.memory.length(), e.plan.Hops))
+	r.window = max(r.window, min(m.length(), p.Hops))
+	r.expect()
 	return r
 }
+
+func (h *hop) answered() bool { return h.received > 0 }
 
 // take takes the verdict of one probe.
 func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
@@ -80,10 +98,16 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 	default:
 		return
 	}
-	if h.answered || v.Local {
+	if v.Local {
 		return // that our own host knows no neighbour is no hop's answer
 	}
-	h.answered, h.from, h.rtt = true, v.From, int64(v.RTT)
+	if int(ttl) == r.sampled {
+		r.samples = append(r.samples, v.From.Netip(r.v6).WithZone(""))
+	}
+	if h.received++; h.received > 1 {
+		return
+	}
+	h.from, h.rtt, h.reply = v.From, int64(v.RTT), replyOf(v, r.v6)
 	arrived := v.Verdict == prober.Replied ||
 		v.Verdict == prober.Unreachable && (v.From.Same(to) || r.udp && portUnreachable(v))
 	ends := arrived || v.Verdict == prober.Unreachable
@@ -92,6 +116,22 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 	if ends && (r.end == 0 || int(ttl) < r.end) {
 		r.end, r.reached = int(ttl), arrived
 	}
+}
+
+// replyOf is what an answer says beside who sent it.
+func replyOf(v *prober.Result, v6 bool) vitals.Reply {
+	a := vitals.Reply{TTL: v.TTL, Type: v.Type, Code: v.Code}
+	if v.Quote == nil {
+		return a
+	}
+	a.Quotes, a.QuotedTTL = true, v.Quote.TTL
+	if !v.Quote.To.IsZero() {
+		a.Rewritten = v.Quote.To.Netip(v6)
+	}
+	for _, l := range v.Quote.Labels.Entries[:v.Quote.Labels.N] {
+		a.Labels = append(a.Labels, vitals.Label{Value: l.Label(), TrafficClass: l.TrafficClass(), Bottom: l.Bottom(), TTL: l.TTL()})
+	}
+	return a
 }
 
 // portUnreachable: ICMP type 3 code 3 (RFC 792), ICMPv6 type 1 code 4 (RFC
@@ -104,13 +144,21 @@ func portUnreachable(v *prober.Result) bool {
 
 // plan asks what is to be asked now; next is when to look again unless an
 // answer comes before, over that the trace is finished.
-func (r *run) plan(now int64, ask func(ttl, try uint8)) (next int64, over bool) {
+func (r *run) plan(now int64, ask func(ttl uint8)) (next int64, over bool) {
 	send := func(ttl int) {
 		h := &r.hops[ttl-1]
+		if h.skipped = r.skips(ttl, now); h.skipped {
+			return
+		}
 		h.tries++
 		h.pending++
 		h.asked = now
-		ask(uint8(ttl), h.tries)
+		ask(uint8(ttl))
+	}
+	if r.sampled > 0 && r.hops[r.sampled-1].tries == 0 {
+		for range moreSamples {
+			send(r.sampled)
+		}
 	}
 	if now-r.begun >= 2*r.timeout {
 		return 0, true
@@ -120,7 +168,19 @@ func (r *run) plan(now int64, ask func(ttl, try uint8)) (next int64, over bool) 
 	} else {
 		next, over = r.wait(now, send)
 	}
+	if over && r.sampling(now) {
+		next, over = now+leastPatient/4, false
+	}
 	return min(next, r.begun+2*r.timeout), over
+}
+
+// sampling reports whether answers of the sampled TTL may still come.
+func (r *run) sampling(now int64) bool {
+	if r.sampled == 0 {
+		return false
+	}
+	h := &r.hops[r.sampled-1]
+	return h.pending > 0 && now-h.asked < min(max(leastPatient, 3*h.rtt), r.timeout)
 }
 
 // search asks further TTLs while the end of the path is not known. A window of
@@ -135,16 +195,19 @@ func (r *run) search(now int64, send func(ttl int)) (next int64, over bool) {
 	}
 	out, last := 0, len(r.hops)
 	for k := range r.hops[:r.top] {
-		if h := &r.hops[k]; !h.answered && now-h.asked < patience {
+		if h := &r.hops[k]; !h.answered() && !h.skipped && now-h.asked < patience {
 			out++
 		}
 	}
 	if known := r.memory.length(); known > 0 && now-r.begun < patience {
 		last = min(last, known) // nothing lies behind the destination
 	}
-	for ; out < r.window && r.top < last; out++ {
+	for out < r.window && r.top < last {
 		r.top++
 		send(r.top)
+		if !r.hops[r.top-1].skipped {
+			out++
+		}
 	}
 	if r.top < len(r.hops) {
 		return now + patience/4, false
@@ -155,13 +218,13 @@ func (r *run) search(now int64, send func(ttl int)) (next int64, over bool) {
 // searchEnd waits for the answers to the last TTLs, and asks the largest again.
 func (r *run) searchEnd(now, patience int64, send func(ttl int)) (next int64, over bool) {
 	last := &r.hops[len(r.hops)-1]
-	if !last.answered && last.tries < askDestination && now-last.asked >= patience {
+	if !last.answered() && last.tries < askDestination && now-last.asked >= patience {
 		send(len(r.hops))
 	}
-	if !last.answered && last.tries < askDestination {
+	if !last.answered() && last.tries < askDestination {
 		return last.asked + patience, false
 	}
-	for k := len(r.hops) - 1; k >= 0 && !r.hops[k].answered; k-- {
+	for k := len(r.hops) - 1; k >= 0 && !r.hops[k].answered(); k-- {
 		if r.hops[k].pending > 0 {
 			return now + r.timeout, false // its verdict comes by itself
 		}
@@ -187,31 +250,51 @@ func (r *run) wait(now int64, send func(ttl int)) (next int64, over bool) {
 	after := r.hops[last-1].rtt
 	for k := last - 2; k >= 0; k-- {
 		h := &r.hops[k]
-		if h.answered {
+		if h.skipped {
+			continue
+		}
+		if h.answered() {
 			after = h.rtt
 			continue
 		}
-		patience := min(max(leastPatient, 3*after), r.timeout)
-		if now-h.asked >= patience || h.pending == 0 {
-			if !r.doubtful(k + 1) {
-				continue
-			}
-			send(k + 1)
-			if h.tries < askBefore {
-				send(k + 1) // two at a time: loss is what this is for
-			}
+		t, awaited := h.asked+min(max(leastPatient, 3*after), r.timeout), h.pending > 0
+		if r.doubtful(k + 1) {
+			t = r.doubt(k+1, now, send)
+			awaited = h.pending > 0 || h.first == 0
 		}
-		if t := h.asked + patience; next < 0 || t < next {
+		if awaited && now < t && (next < 0 || t < next) {
 			next = t
 		}
 	}
 	return next, next < 0
 }
 
+// doubt asks the hop before the end again, all at once, when it should have
+// answered by now were it the destination, and returns until when to wait for it:
+// no less than for any silent hop.
+func (r *run) doubt(ttl int, now int64, send func(ttl int)) (until int64) {
+	h, end := &r.hops[ttl-1], &r.hops[r.end-1]
+	first := h.asked
+	if h.first != 0 {
+		first = h.first
+	}
+	patience := min(max(leastPatient, 3*end.rtt), r.timeout)
+	if due := first + end.rtt + leastPatient/20; now < due {
+		return due
+	}
+	if h.first == 0 {
+		h.first = first
+		for h.tries < askBefore {
+			send(ttl)
+		}
+	}
+	return max(first+patience, min(h.asked+max(leastPatient/2, 2*end.rtt), h.asked+r.timeout))
+}
+
 // doubtful reports whether a silent hop must be asked again: the one before
 // the end of the path, unless the end is where it was found before.
 func (r *run) doubtful(ttl int) bool {
-	if r.end == 0 || ttl != r.end-1 || r.hops[ttl-1].tries >= askBefore {
+	if r.end == 0 || ttl != r.end-1 {
 		return false
 	}
 	return !r.reached || !r.memory.agrees(r.end)
@@ -233,12 +316,12 @@ func (r *run) spoiled() bool {
 	}
 	// The way came back amid the trace: a hop that was never asked is not silent.
 	return slices.ContainsFunc(r.hops[:r.end], func(h hop) bool {
-		return !h.answered && h.tries > 0 && h.refused == h.tries
+		return !h.answered() && h.tries > 0 && h.refused == h.tries
 	})
 }
 
 // path is the result.
-func (r *run) path(v6 bool) *vitals.Path {
+func (r *run) path() *vitals.Path {
 	n, end := len(r.hops), vitals.EndHops
 	switch {
 	case r.end > 0 && r.reached:
@@ -247,14 +330,17 @@ func (r *run) path(v6 bool) *vitals.Path {
 		n, end = r.end, vitals.EndUnreachable
 		// A router that looks at the TTL first says "time exceeded" at its own
 		// one and "unreachable" to the next, which is no hop of the path.
-		if n > 1 && r.hops[n-2].answered && r.hops[n-2].from == r.hops[n-1].from {
+		if n > 1 && r.hops[n-2].answered() && r.hops[n-2].from == r.hops[n-1].from {
 			n--
 		}
 	}
 	p := &vitals.Path{Hops: make([]vitals.Hop, n), End: end}
 	for i := range p.Hops {
-		if h := &r.hops[i]; h.answered {
-			p.Hops[i] = vitals.Hop{Addr: h.from.Netip(v6).WithZone(""), RTT: time.Duration(h.rtt)}
+		h := &r.hops[i]
+		p.Hops[i] = vitals.Hop{Sent: h.tries, Received: h.received, Unknown: h.refused}
+		if h.answered() {
+			p.Hops[i].Addr, p.Hops[i].RTT = h.from.Netip(r.v6).WithZone(""), time.Duration(h.rtt)
+			p.Hops[i].Reply = h.reply
 		}
 	}
 	return p

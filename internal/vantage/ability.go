@@ -5,8 +5,14 @@ package vantage
 import (
 	"fmt"
 
+	"connmonitor/internal/rawsock"
 	"connmonitor/internal/vitals"
 )
+
+// Traces reports whether what s asks for can be traced: SYNs need raw sockets.
+func (a Ability) Traces(s *vitals.Settings) bool {
+	return a.Trace && (s.Method != vitals.MethodTCP || a.Info.Kind == rawsock.Raw)
+}
 
 // Lacks tells, a sentence each, which of the measurements that s asks for are
 // not possible, why, and what would help.
@@ -18,10 +24,18 @@ func (a Ability) Lacks(s *vitals.Settings) []string {
 		return []string{fmt.Sprintf("pings and traces are not possible: %v", a.Err)}
 	case a.Err != nil:
 		return []string{fmt.Sprintf("pings and traces are not possible without privilege (%v); %s", a.Err, remedy)}
-	case s.Ping && !a.Ping:
-		return []string{"pings are not possible without privilege, traces use UDP; " + remedy}
 	}
-	return nil
+	var lacks []string
+	if s.Ping && !a.Ping {
+		lacks = append(lacks, "pings are not possible without privilege, traces use UDP; "+remedy)
+	}
+	if s.Trace && !a.Traces(s) {
+		lacks = append(lacks, "traces by TCP are not possible without privilege; "+remedyRaw)
+	}
+	if s.Trace && s.MTU && !a.Ping {
+		lacks = append(lacks, "the path MTU cannot be found without privilege; "+remedy)
+	}
+	return lacks
 }
 
 // remedy names the commands that give the privilege (contract 2.4).

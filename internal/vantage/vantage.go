@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package vantage is the vantage point: one prober loop per address family
-// with its pinger and tracer, and the scanner of services. What is configured
+// with its pinger, tracer and finder of path MTUs, and the scanner of services. What is configured
 // of a target becomes their plans here, by the privilege that the process has.
 //
 // It is the one place where connmonitor (for ever) and connvitals (once) are
@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"connmonitor/internal/ping"
+	"connmonitor/internal/pmtu"
 	"connmonitor/internal/prober"
 	"connmonitor/internal/rawsock"
 	"connmonitor/internal/service"
@@ -35,7 +36,8 @@ type Sink interface {
 	// unknown, 0 when there is none.
 	Pinged(key uint32, p *vitals.Ping, cause syscall.Errno)
 	// Traced takes a trace. path is nil when our own side spoiled it; cause
-	// then says why. changed tells whether it differs from the recorded route.
+	// then says why. changed tells whether it differs from the recorded route, or
+	// the path MTU has changed since the trace before.
 	Traced(key uint32, path *vitals.Path, changed bool, cause syscall.Errno)
 	// Scanned takes a scan; scan is nil when err, a fault of our own side,
 	// spoiled it.
@@ -71,7 +73,9 @@ type family struct {
 	loop   *prober.Loop
 	pinger *ping.Pinger
 	tracer *trace.Tracer
-	err    error // why no socket could be opened
+	finder *pmtu.Finder
+	paths  map[uint32]*pathMTU // by key, of the targets whose path MTU is watched; the loop's own
+	err    error               // why no socket could be opened
 }
 
 // New makes a Point that hands what it measures to sink.
@@ -87,7 +91,11 @@ func New(o Options, sink Sink) *Point {
 		f := &p.families[i]
 		f.loop = prober.New(lo)
 		f.pinger = ping.New(f.loop, sink.Pinged)
-		f.tracer = trace.New(f.loop, sink.Traced)
+		f.tracer = trace.New(f.loop, func(key uint32, path *vitals.Path, changed bool, cause syscall.Errno) {
+			sink.Traced(key, path, f.withMTU(key, path) || changed, cause)
+		})
+		f.finder = pmtu.New(f.loop, f.foundMTU)
+		f.paths = map[uint32]*pathMTU{}
 	}
 	return p
 }
@@ -230,6 +238,7 @@ func (p *Point) Drain() {
 		f.loop.Do(func() {
 			f.pinger.Stop()
 			f.tracer.Stop()
+			f.finder.Stop()
 		})
 		f.loop.Drain()
 	}

@@ -51,7 +51,7 @@ func (p *Point) Add(key uint32, t *vitals.Target, addr netip.Addr, start time.Ti
 	}
 	w.zone, w.iface = to.Zone, iface
 	can := p.Can(IsIPv6(addr))
-	w.pinged, w.traced = t.Ping && can.Ping, t.Trace && can.Trace
+	w.pinged, w.traced = t.Ping && can.Ping, t.Trace && can.Traces(t.Settings)
 	if kind := can.Info.Kind; kind == rawsock.Datagram && IsIPv6(addr) && !from.IsZero() && (w.pinged || w.traced) {
 		// Linux 6.18 takes the message's source address from no control message
 		// there, and says nothing.
@@ -70,7 +70,11 @@ func (p *Point) Add(key uint32, t *vitals.Target, addr netip.Addr, start time.Ti
 				w.ping = w.family.pinger.Add(key, to, pingPlan(t.Settings, from, iface), at)
 			}
 			if w.traced {
-				w.trace = w.family.tracer.Add(key, to, tracePlan(t.Settings, from, iface), at)
+				plan := tracePlan(t.Settings, from, iface)
+				w.trace = w.family.tracer.Add(key, to, plan, at)
+				if t.MTU && can.Ping {
+					w.family.watchMTU(key, to, plan)
+				}
 			}
 		})
 	}
@@ -130,6 +134,7 @@ func (w *Watch) Remove() {
 		}
 		if w.traced {
 			w.family.tracer.Remove(w.trace)
+			w.family.forgetMTU(w.key)
 		}
 	})
 }
@@ -148,7 +153,7 @@ func pingPlan(s *vitals.Settings, from rawsock.Addr, iface int32) ping.Plan {
 func tracePlan(s *vitals.Settings, from rawsock.Addr, iface int32) trace.Plan {
 	return trace.Plan{
 		Pause: s.TracePause, Once: s.Form == vitals.Bundled, Timeout: s.Timeout, Hops: s.Hops,
-		Method: s.Method, Port: s.Port, From: from, Iface: iface, TOS: s.DSCP << 2,
+		Method: s.Method, Port: s.Port, Flows: s.Flows, From: from, Iface: iface, TOS: s.DSCP << 2,
 	}
 }
 

@@ -23,6 +23,19 @@ type Hop struct {
 	Shared bool
 	// Reply is what else the answer says; its zero value where Received is 0.
 	Reply Reply
+	// Also are the other addresses that were seen at this TTL in the same flow,
+	// whose packets a router spreads; nil where there is one.
+	Also []netip.Addr
+	// Name is the reverse name of Addr, AS the autonomous system that announces
+	// it; "" and the zero AS where they are not known, or not asked for.
+	Name string
+	AS   AS
+}
+
+// AS is an autonomous system.
+type AS struct {
+	Number uint32 // RFC 6793; 0: none is known
+	Name   string
 }
 
 // Silent reports whether nothing answered at this TTL.
@@ -75,4 +88,26 @@ type Path struct {
 	// Others are the paths of the other flows of the trace, in the order of
 	// their numbers from 1 on; nil where one flow is followed.
 	Others []Path
+	// MTU is the path MTU as it is known by then; nil where it is not watched, or
+	// not known yet. It stands in the first flow's.
+	MTU *MTU
+	// Change tells how the route of a flow has changed with this trace: of the
+	// lowest number that did; nil where none did. It stands in the first flow's.
+	Change *RouteChange
+}
+
+// RouteChange is a change of the addresses that a flow crosses.
+type RouteChange struct {
+	Flow int // the lowest number of the flows that have changed, from 0
+	// First is the smallest TTL that differs: another address answers there, the
+	// destination is nearer or further, or no longer reached, or reached again, or
+	// of several addresses by turns one has gone.
+	First int
+	// Before and After are the addresses by TTL-1, the zero Addr where nothing has
+	// answered. Of several by turns it is the one that has gone, or what answered
+	// last.
+	Before, After []netip.Addr
+	// ReachedBefore and Reached tell whether the destination was, and is, the last
+	// of them.
+	ReachedBefore, Reached bool
 }

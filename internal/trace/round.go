@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trace
+
+import (
+	"syscall"
+
+	"connmonitor/internal/rawsock"
+	"connmonitor/internal/vitals"
+)
+
+// begin lets all flows of a target be traced side by side.
+func (t *Tracer) begin(id uint32) {
+	e, now := &t.targets[id], t.loop.Now()
+	e.traces++
+	err := t.setSource(e)
+	for i := range e.flows {
+		f := &e.flows[i]
+		f.run, f.over = newRun(&e.plan, &f.memory, t.routers, t.udp(e), t.loop.IPv6(), now), false
+		if f.differing != nil {
+			f.run.sampled = f.memory.firstDiffering(f.differing)
+		}
+		if err != nil {
+			f.run.refuse(err)
+		}
+	}
+	if err != nil {
+		t.finish(id)
+		return
+	}
+	t.advance(id, now)
+}
+
+// udp tells that the probes of a target are UDP, so that "port unreachable" is
+// the destination's answer.
+func (t *Tracer) udp(e *target) bool {
+	return e.plan.Method == vitals.MethodUDP || t.loop.Info().Kind == rawsock.UDP
+}
+
+// setSource finds out where the probes of a trace leave from, where their
+// checksums have to cover it.
+func (t *Tracer) setSource(e *target) (err error) {
+	e.from = e.plan.From
+	if e.plan.Method != vitals.MethodICMP && e.from.IsZero() && t.loop.Info().Kind == rawsock.Raw {
+		e.from, err = t.loop.Source(e.to, e.plan.Iface)
+	}
+	return err
+}
+
+// advance does what the answers so far allow: asks further TTLs, asks again,
+// or ends the trace when all its flows have ended.
+func (t *Tracer) advance(id uint32, now int64) {
+	e := &t.targets[id]
+	e.sending = true
+	next, over := int64(-1), true
+	for i := range e.flows {
+		f := &e.flows[i]
+		if !f.over {
+			f.next, f.over = f.run.plan(now, func(ttl uint8) {
+				p := e.probe(id, i, ttl)
+				t.loop.Send(t.client, &p)
+			})
+		}
+		if !f.over && (over || f.next < next) {
+			next, over = f.next, false
+		}
+	}
+	e.sending = false
+	if over {
+		t.finish(id)
+		return
+	}
+	t.loop.Set(e.timer, next)
+}
+
+// maxRepeats is how often a trace that differs is made again at most, while
+// the route does not come to rest.
+const maxRepeats = 4
+
+// finish ends a trace. One that differs from the memory is made again at once,
+// until two in a row agree: while a route moves, the hops of one trace may be
+// of two routes, and what is reported shall be one that was there. A difference
+// that does not come again is none, and where old and new come by turns it is no
+// change but a router that spreads the packets of a flow. All flows are asked
+// again, so that a link that moves is one change.
+func (t *Tracer) finish(id uint32) {
+	e := &t.targets[id]
+	if cause := e.spoiled(); cause != 0 {
+		t.hand(id, nil, false, cause)
+		return
+	}
+	for i := range e.flows {
+		e.flows[i].take()
+	}
+	if e.differs() && !e.confirmed() && !t.stopped && !e.removed {
+		for i := range e.flows {
+			e.flows[i].differing = e.flows[i].path
+		}
+		e.repeats++
+		t.begin(id)
+		return
+	}
+	changed, change := e.record()
+	for i := range e.flows {
+		f := &e.flows[i]
+		f.run.expect()
+		f.run.tell(t.loop.Now())
+		f.run.share(f.path, t.loop.Now())
+		f.memory.also(f.path)
+	}
+	path := e.path()
+	path.Change = change
+	t.hand(id, path, changed, 0)
+}
+
+// spoiled is why our own side has spoiled a trace, 0 when it has not.
+func (e *target) spoiled() syscall.Errno {
+	for i := range e.flows {
+		if r := e.flows[i].run; r.spoiled() {
+			return r.cause
+		}
+	}
+	return 0
+}
+
+// take takes what a flow's run has found, and into the memory what it shows to be
+// spread.
+func (f *flow) take() {
+	f.path = f.run.path()
+	switch at := f.run.sampled; {
+	case at == 0:
+	case f.memory.spread(at, f.run.samples):
+		f.memory.merge(f.differing)
+		f.memory.merge(f.path)
+	case len(f.run.samples) == 0:
+		f.memory.suspect.ttl, f.memory.suspect.addr = at, f.differing.Hops[at-1].Addr
+	}
+}
+
+// differs reports whether a flow crosses another route than the one that is
+// remembered.
+func (e *target) differs() bool {
+	for i := range e.flows {
+		if f := &e.flows[i]; f.memory.compare(f.path) == different {
+			return true
+		}
+	}
+	return false
+}
+
+// confirmed reports whether a trace that differs from the memory is to be
+// believed.
+func (e *target) confirmed() bool {
+	if e.repeats == maxRepeats {
+		return true
+	}
+	for i := range e.flows {
+		f := &e.flows[i]
+		if f.memory.suspected(f.path) {
+			continue
+		}
+		if f.differing == nil {
+			return false
+		}
+		var m Memory
+		m.record(f.differing)
+		if m.compare(f.path) != same {
+			return false
+		}
+	}
+	return true
+}
+
+// record takes the paths into the memories and reports whether the trace is to
+// be printed, and how the first flow that has changed did.
+func (e *target) record() (printed bool, change *vitals.RouteChange) {
+	for i := range e.flows {
+		f := &e.flows[i]
+		p, c := f.memory.record(f.path)
+		printed = printed || p
+		if change == nil && c != nil {
+			c.Flow, change = i, c
+		}
+	}
+	return printed, change
+}
+
+// path is the trace: what the first flow crossed, and the others with it.
+func (e *target) path() *vitals.Path {
+	p := e.flows[0].path
+	for i := range e.flows[1:] {
+		p.Others = append(p.Others, *e.flows[1+i].path)
+	}
+	return p
+}
+
+// hand hands a trace over, and lets the next one begin in its time.
+func (t *Tracer) hand(id uint32, path *vitals.Path, changed bool, cause syscall.Errno) {
+	e := &t.targets[id]
+	for i := range e.flows {
+		f := &e.flows[i]
+		f.run, f.path, f.differing = nil, nil, nil
+	}
+	e.active, e.repeats = false, 0
+	t.loop.Stop(e.timer)
+	t.setActive(-1)
+	if !e.plan.Once {
+		t.Start(id, t.loop.Now()+int64(e.plan.Pause))
+	}
+	t.done(e.key, path, changed, cause)
+	t.settle(id)
+}
