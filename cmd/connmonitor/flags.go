@@ -23,6 +23,8 @@ configuration is read from standard input when FILE is absent or -.
       --rate PPS     most probes a second of the whole process (no limit)
       --log FILE     append records to FILE in place of standard output
       --err FILE     append errors to FILE in place of standard error
+      --asn-db FILE  AS numbers of hops, for details=1, from an MMDB file
+      --asn dns      the same by DNS: it tells others which networks are seen
 
 SIGHUP reads FILE again, SIGTERM and SIGINT finish what is running and exit,
 SIGUSR1 opens the files of --log and --err again.
@@ -34,6 +36,8 @@ type command struct {
 	file    string // "" and "-": standard input
 	log     string
 	err     string
+	asnDB   string  // a file of AS numbers; "": none
+	asnDNS  bool    // AS numbers are asked for by DNS
 	rate    float64 // 0: no cap
 	quiet   bool
 	check   bool
@@ -60,6 +64,8 @@ func parse(args []string) (*command, error) {
 	f.BoolVar(&c.quiet, "quiet", false, "")
 	f.StringVar(&c.log, "log", "", "")
 	f.StringVar(&c.err, "err", "", "")
+	f.StringVar(&c.asnDB, "asn-db", "", "")
+	f.Func("asn", "", c.setASN)
 	f.Func("rate", "", c.setRate)
 	var files []string
 	for rest := args; ; {
@@ -70,6 +76,9 @@ func parse(args []string) (*command, error) {
 			break
 		}
 		files, rest = append(files, rest[0]), rest[1:]
+	}
+	if c.asnDB != "" && c.asnDNS {
+		return nil, fmt.Errorf("AS numbers come from --asn-db or by --asn dns, not both (%w)", errUsage)
 	}
 	if len(files) > 1 {
 		return nil, fmt.Errorf("one FILE is wanted, not %d (%w)", len(files), errUsage)
@@ -86,6 +95,14 @@ func (c *command) setRate(text string) error {
 		return errors.New("must be a number of probes a second, more than 0")
 	}
 	c.rate = v
+	return nil
+}
+
+func (c *command) setASN(text string) error {
+	if text != "dns" {
+		return errors.New(`must be "dns"; a file of AS numbers is --asn-db FILE`)
+	}
+	c.asnDNS = true
 	return nil
 }
 

@@ -313,3 +313,24 @@ func checkWrites(t *testing.T, s shape, calls, out string) {
 		t.Errorf("strace saw %d bytes in %d writes, %d bytes came out", all.Len(), writes, len(out))
 	}
 }
+
+// TestLogCannotBeOpened ends with 1 where the user has to mend it, and with 70
+// where the file system may come back by itself, so that a service is started
+// again.
+func TestLogCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	n := netlab.Loopback(t)
+	folder := t.TempDir()
+	p := start(t, n, setup{args: []string{"--log", folder}, stdin: "127.0.0.1\n"})
+	p.exits(exitError)
+	p.err.has("EE: OutputError: ", 1)
+	if os.Getuid() != 0 {
+		t.Skip("only root can mount a file system that is read-only")
+	}
+	p = start(t, n, setup{
+		args: []string{"--log", filepath.Join(folder, "log")}, stdin: "127.0.0.1\n",
+		wrap: []string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs -o ro none "$0" && exec "$@"`, folder},
+	})
+	p.exits(70)
+	p.err.has("read-only file system", 1)
+}

@@ -21,6 +21,9 @@ func (s *session) drop(c *config.Config) func() error {
 		need.Raw = slices.ContainsFunc(c.Targets, func(t vitals.Target) bool { return t.DF || t.MTU || t.Method != vitals.MethodICMP })
 	} else {
 		need.Raw, need.Read = true, []string{s.command.file}
+		if s.command.asnDB != "" {
+			need.Read = append(need.Read, s.command.asnDB)
+		}
 	}
 	for _, path := range []string{s.command.log, s.command.err} {
 		if path != "" {

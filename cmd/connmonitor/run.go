@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"connmonitor/internal/config"
@@ -60,11 +61,24 @@ func run(args []string, p process) int {
 	switch {
 	case err != nil:
 		report.NewLog(p.stderr, report.Colour(p.stderr, p.getenv)).Error("OutputError", "%v", err)
-		return exitError
+		return statusOfOpen(err)
 	case s == nil:
 		return exitGood // ended while a file was being opened: a pipe without a reader
 	}
 	return s.finish(s.run(ctx, sig))
+}
+
+// statusOfOpen tells a file that cannot be opened, which is for the user to mend,
+// from a file system that cannot be written to now.
+func statusOfOpen(err error) int {
+	for _, passing := range []error{
+		syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.ESTALE, syscall.ENFILE, syscall.ENOMEM,
+	} {
+		if errors.Is(err, passing) {
+			return exitFault
+		}
+	}
+	return exitError
 }
 
 // until is what f returns, or nothing when ctx ends before that: what f still
@@ -220,15 +234,21 @@ func (s *session) check(c *config.Config) int {
 
 func (s *session) monitor(ctx context.Context, c *config.Config, reload <-chan struct{}) int {
 	n := &notices{session: s}
-	o := monitor.Options{Observer: n, Config: c, Output: s.output, Log: s.log, Opened: s.drop(c)}
+	hops, reloadHops, err := s.hops()
+	if err != nil {
+		s.log.Error("ASNError", "%v", err)
+		s.supervisor.Status(notStarted(err))
+		return exitError
+	}
+	o := monitor.Options{Observer: n, Config: c, Output: s.output, Log: s.log, Opened: s.drop(c), Hops: hops}
 	if !s.command.stdin() {
-		o.Load = s.load
+		o.Load = s.loadAgain(reloadHops)
 	}
 	if s.command.rate > 0 {
 		o.Vantage = vantage.Options{Pace: prober.NewPace(s.command.rate)}
 	}
 	n.monitor = monitor.New(o)
-	err := n.monitor.Run(ctx, reload)
+	err = n.monitor.Run(ctx, reload)
 	if err == nil {
 		return exitGood
 	}

@@ -5,6 +5,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"syscall"
 	"testing"
 
 	"connmonitor/internal/monitor"
@@ -22,6 +24,18 @@ func TestStatus(t *testing.T) {
 		errors.New("5 IPv4 probes are unaccounted for"):                exitFault,
 	} {
 		if got := statusOf(err); got != want {
+			t.Errorf("%v: status %d, want %d", err, got, want)
+		}
+	}
+}
+
+// TestStatusOfOpen: a full or read-only file system may be mended meanwhile.
+func TestStatusOfOpen(t *testing.T) {
+	for err, want := range map[error]int{
+		syscall.EROFS: exitFault, syscall.ENOSPC: exitFault, syscall.EIO: exitFault, syscall.ENFILE: exitFault,
+		syscall.ENOENT: exitError, syscall.EACCES: exitError, syscall.EISDIR: exitError,
+	} {
+		if got := statusOfOpen(&os.PathError{Op: "open", Path: "log", Err: err}); got != want {
 			t.Errorf("%v: status %d, want %d", err, got, want)
 		}
 	}

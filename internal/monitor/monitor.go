@@ -35,6 +35,9 @@ type Options struct {
 	Output *report.Output
 	// Log takes errors and warnings.
 	Log *report.Log
+	// Hops tells more of the hops of targets with details; nil: nothing more is
+	// known.
+	Hops *resolve.Hops
 	// Resolver and Vantage are handed on; their zero values are the defaults.
 	Resolver resolve.Options
 	Vantage  vantage.Options
@@ -85,7 +88,7 @@ func New(o Options) *Monitor {
 	}
 	m := &Monitor{
 		o: o, log: o.Log, resolver: resolve.New(o.Resolver),
-		settings: map[vitals.Settings]*vitals.Settings{}, failed: make(chan error, 4),
+		settings: map[vitals.Settings]*vitals.Settings{}, failed: make(chan error, 5),
 		pulse: heartbeat.New(),
 	}
 	m.emitter.output = o.Output
@@ -167,7 +170,7 @@ func (m *Monitor) possible(c *config.Config) (possible, lacking bool) {
 		}
 		seen[k] = true
 		can := m.point.Can(k.v6)
-		possible = possible || !t.Measures() || t.Scan || t.Ping && can.Ping || t.Trace && can.Trace
+		possible = possible || !t.Measures() || t.Scan || t.Ping && can.Ping || t.Trace && can.Traces(t.Settings)
 		for _, lack := range can.Lacks(t.Settings) {
 			if !t.Paused && !told[lack] {
 				told[lack] = true
@@ -182,8 +185,8 @@ func (m *Monitor) possible(c *config.Config) (possible, lacking bool) {
 // they are ended: nothing new is measured, what runs is finished, then what is
 // queued is written.
 type processes struct {
-	stopPoint, stopResolver, stopOutput, stopAudit context.CancelFunc
-	point, resolver, output, audit                 <-chan struct{}
+	stopPoint, stopResolver, stopHops, stopOutput, stopAudit context.CancelFunc
+	point, resolver, hops, output, audit                     <-chan struct{}
 }
 
 func (m *Monitor) start() *processes {
@@ -191,6 +194,9 @@ func (m *Monitor) start() *processes {
 	p.point, p.stopPoint = m.run("measuring", m.point.Run)
 	p.audit, p.stopAudit = m.run("the account of the loops", m.audit)
 	p.resolver, p.stopResolver = m.run("resolving names", m.resolver.Run)
+	if m.o.Hops != nil {
+		p.hops, p.stopHops = m.run("names of hops", m.o.Hops.Run)
+	}
 	if m.o.Output != nil {
 		p.output, p.stopOutput = m.run("writing", m.o.Output.Run)
 	}
@@ -243,6 +249,10 @@ func (p *processes) finish(m *Monitor, err error) error {
 	<-p.point
 	p.stopAudit()
 	<-p.audit
+	if p.hops != nil {
+		p.stopHops()
+		<-p.hops
+	}
 	m.finishRounds()
 	if p.output != nil {
 		m.o.Output.DrainBy(deadline)

@@ -64,6 +64,9 @@ func one(yes bool) int {
 // may be called from Observer.Running on.
 func (m *Monitor) Loops() []func(beat func()) {
 	loops := append(m.point.Loops(), m.pulse.Ask, m.auditor.pulse.Ask, m.resolver.Prove)
+	if m.o.Hops != nil {
+		loops = append(loops, m.o.Hops.Loops()...)
+	}
 	if m.o.Output != nil {
 		loops = append(loops, m.o.Output.Prove)
 	}

@@ -75,6 +75,9 @@ func (m *Monitor) Traced(key uint32, path *vitals.Path, changed bool, cause sysc
 	if !changed {
 		path = nil // only a route that differs from the recorded one is printed
 	}
+	if path != nil && t.Details && m.o.Hops != nil {
+		m.o.Hops.Describe(path)
+	}
 	if t.Form == vitals.Bundled {
 		m.roundPath(t, path)
 		return

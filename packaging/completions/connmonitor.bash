@@ -5,12 +5,16 @@ _connmonitor() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
 	case $prev in
-	--log | --err) ;; # a file, as below
+	--log | --err | --asn-db) ;; # a file, as below
 	--rate) return ;;
+	--asn)
+		mapfile -t COMPREPLY < <(compgen -W dns -- "$cur")
+		return
+		;;
 	*)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W \
-				'-v -V --version -h --help --check --quiet --rate --log --err' -- "$cur")
+				'-v -V --version -h --help --check --quiet --rate --log --err --asn-db --asn' -- "$cur")
 			return
 		fi
 		;;

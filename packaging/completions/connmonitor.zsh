@@ -9,4 +9,6 @@ _arguments -S \
 	'--rate[most probes a second of the whole process]:probes a second' \
 	'--log[append records to a file in place of standard output]:file:_files' \
 	'--err[append errors to a file in place of standard error]:file:_files' \
+	'--asn-db[AS numbers of hops from an MMDB file]:file:_files' \
+	'--asn[AS numbers of hops by DNS]:source:(dns)' \
 	'1:configuration:_files'
