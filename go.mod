@@ -15,8 +15,7 @@ require (
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/oschwald/maxminddb-golang/v2 v2.9.0
 	go.uber.org/goleak v1.3.0
+	golang.org/x/net v0.62.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0
 )
-
-require golang.org/x/net v0.62.0
