@@ -29,6 +29,7 @@ Measures the network conditions towards each host once.
   -s, --port-scan       ask http, https and mysql
       --ports LIST      ask these: NAME, PORT, PORT/NAME, FROM-TO, by commas
   -j, --json            print JSON
+      --details         all that is known of routes, and in JSON of services
   -4, -6                use IPv4, or IPv6, addresses of names only
       --timeout TIME    how long a ping, a hop or a service may take (1000)
       --source SOURCE   address or interface that probes leave by
@@ -70,6 +71,7 @@ func options() []option {
 		{short: 't', long: "trace", flag: func(c *command) { c.settings.Trace = true }},
 		{short: 's', long: "port-scan", flag: func(c *command) { c.settings.Scan = true }},
 		{short: 'j', long: "json", flag: func(c *command) { c.settings.JSON = true }},
+		{long: "details", flag: func(c *command) { c.settings.Details = true }},
 		{short: '4', flag: func(c *command) { c.ipv4, c.settings.Family = true, vitals.Family4 }},
 		{short: '6', flag: func(c *command) { c.ipv6, c.settings.Family = true, vitals.Family6 }},
 		{short: 'H', long: "hops", set: func(c *command, v string) (err error) {

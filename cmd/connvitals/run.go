@@ -286,11 +286,19 @@ func (m *measurement) print(stdout io.Writer) int {
 			continue
 		}
 		status = exitMeasured
-		out = report.AppendRecord(out, &r)
+		out = appendRecord(out, &r)
 	}
 	if _, err := stdout.Write(out); err != nil {
 		m.log.Error("OutputError", "write the records: %v", err)
 		return exitNothing
 	}
 	return status
+}
+
+// appendRecord appends a record as the command line wants it.
+func appendRecord(dst []byte, r *vitals.Record) []byte {
+	if r.Target.Details {
+		return report.AppendTable(dst, r)
+	}
+	return report.AppendRecord(dst, r)
 }

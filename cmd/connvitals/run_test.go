@@ -57,6 +57,17 @@ func TestRun(t *testing.T) {
 		{"::1 127.0.0.2 127.0.0.1 ::1", 0, `::1\n` + pings + `127\.0\.0\.2\n` + pings + `127\.0\.0\.1\n` + pings + `::1\n` + pings, ""},
 		{"-4 localhost", 0, `localhost \(127\.0\.0\.1\)\n` + pings, ""},
 		{"-Pt 127.0.0.1", 0, `127\.0\.0\.1\n127\.0\.0\.1\t` + number + `\n`, ""},
+		{
+			"-Pt --details 127.0.0.1", 0,
+			`127\.0\.0\.1\nTTL  address    loss  RTT ms\n  1  127\.0\.0\.1 .* ` + number + `\n`, "",
+		},
+		{
+			"-Ptj --details ::1", 0,
+			`\{"addr":"::1","name":"::1","trace":\[\["::1",[0-9.]+\]\],"path":\{"method":"icmp","end":"reached","hops":\[` +
+				`\{"ttl":1,"addr":"::1","rtt":[0-9.]+,.*\}\]\}\}\n`, "",
+		},
+		// Pings and services are as without.
+		{"-s --details 127.0.0.1", 0, `127\.0\.0\.1\n` + pings + nobodyServes, ""},
 		{"-Ps ::1", 0, `::1\n` + nobodyServes, ""},
 		{"--source 127.0.0.9 127.0.0.1", 0, `127\.0\.0\.1\n` + pings, ""},
 		{"--payload-size 65507 -p 3 127.0.0.1", 0, `127\.0\.0\.1\n` + pings, ""},

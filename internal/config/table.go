@@ -150,9 +150,9 @@ func traceCell(s *vitals.Settings) string {
 	switch s.Method {
 	case vitals.MethodICMP:
 	case vitals.MethodUDP:
-		cell += fmt.Sprintf(" by udp port %d", portOr(s, 33434))
+		cell += fmt.Sprintf(" by udp port %d", s.TracePort())
 	case vitals.MethodTCP:
-		cell += fmt.Sprintf(" by tcp port %d", portOr(s, 443))
+		cell += fmt.Sprintf(" by tcp port %d", s.TracePort())
 	}
 	if s.Flows > 1 {
 		cell += fmt.Sprintf(", %d flows", s.Flows)
@@ -161,13 +161,6 @@ func traceCell(s *vitals.Settings) string {
 		cell += ", pause " + s.TracePause.String()
 	}
 	return cell
-}
-
-func portOr(s *vitals.Settings, method uint16) uint16 {
-	if s.Port != 0 {
-		return s.Port
-	}
-	return method
 }
 
 func portsOf(s *vitals.Settings) string {

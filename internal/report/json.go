@@ -28,6 +28,9 @@ func appendJSONRecord(dst []byte, r *vitals.Record) []byte {
 	}
 	if r.Path != nil {
 		dst = appendJSONPath(append(dst, `,"trace":`...), r.Path)
+		if r.Target.Details {
+			dst = appendJSONPathDetails(append(dst, `,"path":`...), r.Path, r.Target.Settings)
+		}
 	}
 	if r.Scan != nil {
 		dst = appendJSONScan(append(dst, `,"scan":`...), r)

@@ -4,10 +4,10 @@
 // text or JSON lines, the EE and WW lines of the log, and the two streams that
 // carry them.
 //
-// AppendRecord turns one vitals.Record into bytes. Output carries such bytes
-// to standard output or a file, in whole records, however slow the reader is.
-// Log says what went wrong, once for each fault. LogFile is a file that can be
-// reopened after it was rotated.
+// AppendRecord and AppendTable turn one vitals.Record into bytes. Output
+// carries such bytes to standard output or a file, in whole records, however
+// slow the reader is. Log says what went wrong, once for each fault. LogFile is
+// a file that can be reopened after it was rotated.
 //
 // Nothing that a remote host sent leaves this room raw: JSON is RFC 8259 in
 // valid UTF-8 (RFC 3629), and a banner can neither forge a line or a column nor
@@ -35,6 +35,17 @@ import (
 // as \u001b or \u202e (and a byte that is not UTF-8 as the four characters
 // \xff). A backslash in text stands for itself.
 func AppendRecord(dst []byte, r *vitals.Record) []byte {
+	return appendRecord(dst, r, false)
+}
+
+// AppendTable is AppendRecord for whoever sits at a terminal of 100 columns: in
+// text a table of all that is known of a trace stands in the place of its
+// lines, which it holds. It may allocate. JSON is as from AppendRecord.
+func AppendTable(dst []byte, r *vitals.Record) []byte {
+	return appendRecord(dst, r, true)
+}
+
+func appendRecord(dst []byte, r *vitals.Record, table bool) []byte {
 	said := telling(r)
 	if said.Empty() {
 		return dst
@@ -42,7 +53,7 @@ func AppendRecord(dst []byte, r *vitals.Record) []byte {
 	if said.Target.JSON {
 		return appendJSONRecord(dst, &said)
 	}
-	return appendTextRecord(dst, &said)
+	return appendTextRecord(dst, &said, table)
 }
 
 // telling is r without the statistics that say nothing.

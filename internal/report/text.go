@@ -12,8 +12,8 @@ import (
 
 // appendTextRecord appends r as plain text: the host line, the line of the
 // time, the line of the pings, a line for each hop, the line of the scan, each
-// only when there is one.
-func appendTextRecord(dst []byte, r *vitals.Record) []byte {
+// only when there is one. With table the hops stand in a table instead.
+func appendTextRecord(dst []byte, r *vitals.Record, table bool) []byte {
 	dst = append(appendHost(dst, r), '\n')
 	if timestamped(r) {
 		dst = append(r.Time.Local().AppendFormat(dst, time.ANSIC), '\n')
@@ -21,7 +21,9 @@ func appendTextRecord(dst []byte, r *vitals.Record) []byte {
 	if r.Ping != nil {
 		dst = append(appendTextPing(dst, r.Ping), '\n')
 	}
-	if r.Path != nil {
+	if r.Path != nil && table {
+		dst = appendTable(dst, r.Path)
+	} else if r.Path != nil {
 		for i := range r.Path.Hops {
 			dst = append(appendTextHop(dst, &r.Path.Hops[i]), '\n')
 		}

@@ -32,7 +32,7 @@ func nth(i int) string { return fmt.Sprintf("10.2.%d.%d", i/250, i%250+1) }
 // answer anybody have an answer, no router is asked more than it bears, and
 // nothing changes.
 func TestLimitedRouters(t *testing.T) {
-	const targets, minutes = 1000, 20
+	const targets, minutes = 1000, 8
 	inLab(t, prober.Options{}, limited(targets), func(b *lab) {
 		var asked [13]int // in the last half
 		half := b.Start.Add(minutes / 2 * time.Minute)

@@ -100,7 +100,7 @@ func changes(rs []record) (n int) {
 }
 
 func plan() trace.Plan {
-	return trace.Plan{Pause: 500 * time.Millisecond, Timeout: time.Second, Hops: 30}
+	return trace.Plan{Pause: 500 * time.Millisecond, Timeout: time.Second, Hops: 30, Port: 33434}
 }
 
 // text is a path in short: the last number of each address, a star for

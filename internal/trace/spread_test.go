@@ -15,14 +15,14 @@ import (
 // flows that are followed, for all branches are the same route.
 func TestSpreadIsNoChange(t *testing.T) {
 	const s = "host H9 rtt 8ms\npath H9 R1@1ms R2&R3@2ms R4&R5&R6&R7@3ms R8@4ms R9|R10|R11@5ms"
-	for _, flows := range []int{1, 4} {
+	for flows, traces := range map[int]int{1: 10_000, 4: 1000} {
 		both(t, s, func(b *lab, h string) {
 			p := frequent()
 			p.Flows = flows
 			b.add(1, h+"9", p)
-			time.Sleep(6 * time.Minute)
+			time.Sleep(time.Duration(traces) * 36 * time.Millisecond)
 			rs := b.of(1)
-			if len(rs) < 10_000 || changes(rs) > 1 {
+			if len(rs) < traces || changes(rs) > 1 {
 				b.T.Errorf("%d flows: %d traces, %d changes: %v", flows, len(rs), changes(rs), told(rs))
 			}
 		})
@@ -32,13 +32,13 @@ func TestSpreadIsNoChange(t *testing.T) {
 // TestLinkMoves: of what several flows cross a link moves, which is one change,
 // told when all of them have come to rest; and so is the way back.
 func TestLinkMoves(t *testing.T) {
-	for _, flows := range []int{1, 2, 16, 64} {
+	for _, flows := range []int{1, 16, 64} {
 		both(t, "host H9 rtt 20ms\npath H9 R1@1ms R2|R3@2ms R4|R5@3ms R6@4ms", func(b *lab, h string) {
 			p := plan()
 			p.Flows = flows
 			b.add(1, h+"9", p)
 			r := map[string]string{"10.0.0.": "r", "2001:db8::": "s"}[h]
-			for i := range 40 {
+			for i := range 12 {
 				time.Sleep(5*time.Second + time.Duration(i)*7*time.Millisecond)
 				b.path(h, fmt.Sprintf([]string{
 					"%[1]s1@1ms %[1]s2|%[1]s3@2ms %[1]s4|%[1]s5@3ms %[1]s6@4ms",
@@ -46,8 +46,8 @@ func TestLinkMoves(t *testing.T) {
 				}[(i+1)%2], r))
 			}
 			time.Sleep(5 * time.Second)
-			if n := changes(b.of(1)); n != 41 {
-				b.T.Errorf("%d flows: %d changes, want 41: %v", flows, n, told(b.of(1)))
+			if n := changes(b.of(1)); n != 13 {
+				b.T.Errorf("%d flows: %d changes, want 13: %v", flows, n, told(b.of(1)))
 			}
 		})
 	}

@@ -68,24 +68,6 @@ func Checksum(to rawsock.Addr, flow int) uint16 {
 // same, and neither bits alone nor their sum repeat soon.
 const flowStep = 997
 
-// The destination ports where none is told: the one at which traceroute(8)
-// begins, where hardly anybody listens, and one that is open on most servers.
-const (
-	udpPort = 33434
-	tcpPort = 80
-)
-
-// port is the destination port of the probes.
-func (p *Plan) port() uint16 {
-	switch {
-	case p.Port != 0:
-		return p.Port
-	case p.Method == vitals.MethodTCP:
-		return tcpPort
-	}
-	return udpPort
-}
-
 // probeSize is the payload of a trace's probe: room for the balancing word and
 // as much again.
 const probeSize = 32
@@ -95,7 +77,7 @@ func (e *target) probe(id uint32, flow int, ttl uint8) prober.Probe {
 	return prober.Probe{
 		Method: e.plan.Method, To: e.to, From: e.from, Iface: e.plan.Iface, TOS: e.plan.TOS,
 		Size: probeSize, Timeout: e.plan.Timeout, TTL: ttl,
-		Checksum: e.flows[flow].sum, Port: e.plan.port(), Flow: uint8(flow),
+		Checksum: e.flows[flow].sum, Port: e.plan.Port, Flow: uint8(flow),
 		Ref: id, Tag: uint32(e.traces)<<16 | uint32(ttl)<<8 | uint32(flow),
 	}
 }

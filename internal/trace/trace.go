@@ -32,7 +32,7 @@ type Plan struct {
 	Hops    int           // largest TTL, 1..255
 	Flows   int           // how many flows are followed, 1..64; 0: one
 	Method  vitals.Method
-	Port    uint16 // destination port of UDP and TCP probes; 0: 33434, and 80 for TCP
+	Port    uint16 // destination port of UDP and TCP probes
 	From    rawsock.Addr
 	Iface   int32
 	TOS     uint8

@@ -153,7 +153,7 @@ func pingPlan(s *vitals.Settings, from rawsock.Addr, iface int32) ping.Plan {
 func tracePlan(s *vitals.Settings, from rawsock.Addr, iface int32) trace.Plan {
 	return trace.Plan{
 		Pause: s.TracePause, Once: s.Form == vitals.Bundled, Timeout: s.Timeout, Hops: s.Hops,
-		Method: s.Method, Port: s.Port, Flows: s.Flows, From: from, Iface: iface, TOS: s.DSCP << 2,
+		Method: s.Method, Port: s.TracePort(), Flows: s.Flows, From: from, Iface: iface, TOS: s.DSCP << 2,
 	}
 }
 

@@ -108,6 +108,25 @@ func (s *Settings) Measures() bool {
 	return !s.Paused && (s.Ping || s.Trace || s.Scan)
 }
 
+// The destination ports of trace probes where none was configured: the one at
+// which traceroute(8) begins, where hardly anybody listens, and one that is open
+// on most servers.
+const (
+	tracePortUDP = 33434
+	tracePortTCP = 443
+)
+
+// TracePort is the destination port of UDP and TCP trace probes.
+func (s *Settings) TracePort() uint16 {
+	switch {
+	case s.Port != 0:
+		return s.Port
+	case s.Method == MethodTCP:
+		return tracePortTCP
+	}
+	return tracePortUDP
+}
+
 // BurstPeriod is the time from the start of one burst to the start of the next
 // in the Separate form: (NumPings-1) x Interval + PingPause.
 func (s *Settings) BurstPeriod() time.Duration {

@@ -14,7 +14,7 @@ _connvitals() {
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W '-h --help -V --version -p --pings -P --no-ping
-			--payload-size --interval -t --trace -H --hops -s --port-scan -j --json
+			--payload-size --interval -t --trace -H --hops -s --port-scan -j --json --details
 			-4 -6 --timeout --source --rate --ports' -- "$cur")
 		return
 	fi

@@ -12,6 +12,7 @@ _arguments -s -S \
 	'(-H --hops)'{-H+,--hops=}'[most hops of a trace]:number' \
 	'(-s --port-scan)'{-s,--port-scan}'[ask http, https and mysql]' \
 	'(-j --json)'{-j,--json}'[print JSON]' \
+	'--details[print all that is known]' \
 	'(-6)-4[use IPv4 addresses of names only]' \
 	'(-4)-6[use IPv6 addresses of names only]' \
 	'--timeout=[how long a ping, a hop or a service may take]:time' \
