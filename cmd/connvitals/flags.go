@@ -26,10 +26,15 @@ Measures the network conditions towards each host once.
       --interval TIME   between two pings (the smaller of 10 ms and 100 ms / N)
   -t, --trace           trace the route
   -H, --hops N          most hops of a trace (30)
+      --method METHOD   trace by icmp, udp or tcp (icmp)
+      --port N          port of UDP and TCP probes (33434, 443)
+      --flows N         flows that a trace follows (1)
   -s, --port-scan       ask http, https and mysql
       --ports LIST      ask these: NAME, PORT, PORT/NAME, FROM-TO, by commas
   -j, --json            print JSON
       --details         all that is known of routes, and in JSON of services
+      --asn-db FILE     AS numbers of hops, for --details, from an MMDB file
+      --asn dns         the same by DNS: it tells others which networks are seen
   -4, -6                use IPv4, or IPv6, addresses of names only
       --timeout TIME    how long a ping, a hop or a service may take (1000)
       --source SOURCE   address or interface that probes leave by
@@ -44,6 +49,8 @@ type command struct {
 	settings vitals.Settings
 	hosts    []string
 	rate     float64
+	asnDB    string // a file of AS numbers; "": none
+	asnDNS   bool   // AS numbers are asked for by DNS
 	interval time.Duration
 	ipv4     bool
 	ipv6     bool
@@ -75,16 +82,42 @@ func options() []option {
 		{short: '4', flag: func(c *command) { c.ipv4, c.settings.Family = true, vitals.Family4 }},
 		{short: '6', flag: func(c *command) { c.ipv6, c.settings.Family = true, vitals.Family6 }},
 		{short: 'H', long: "hops", set: func(c *command, v string) (err error) {
-			c.settings.Hops, err = integer(v, 1, math.MaxInt32)
+			c.settings.Hops, err = integer(v, math.MaxInt32)
 			c.settings.Hops = min(c.settings.Hops, 255)
 			return err
 		}},
+		{long: "method", set: func(c *command, v string) (err error) {
+			c.settings.Trace = true
+			c.settings.Method, err = config.ParseMethod(v)
+			return err
+		}},
+		{long: "port", set: func(c *command, v string) error {
+			port, err := integer(v, math.MaxUint16)
+			c.settings.Trace, c.settings.Port = true, uint16(port)
+			return err
+		}},
+		{long: "flows", set: func(c *command, v string) (err error) {
+			c.settings.Trace = true
+			c.settings.Flows, err = integer(v, 64)
+			return err
+		}},
+		{long: "asn-db", set: func(c *command, v string) error {
+			c.asnDB = v
+			return nil
+		}},
+		{long: "asn", set: func(c *command, v string) error {
+			if v != "dns" {
+				return errors.New(`must be "dns"; a file of AS numbers is --asn-db FILE`)
+			}
+			c.asnDNS = true
+			return nil
+		}},
 		{short: 'p', long: "pings", set: func(c *command, v string) (err error) {
-			c.settings.NumPings, err = integer(v, 1, 65535)
+			c.settings.NumPings, err = integer(v, 65535)
 			return err
 		}},
 		{long: "payload-size", set: func(c *command, v string) (err error) {
-			c.settings.Payload, err = integer(v, 1, 65507)
+			c.settings.Payload, err = integer(v, 65507)
 			return err
 		}},
 		{long: "interval", set: func(c *command, v string) (err error) {
@@ -158,6 +191,8 @@ func (c *command) complete() error {
 		return fmt.Errorf("no host given: %w", errUsage)
 	case c.ipv4 && c.ipv6:
 		return fmt.Errorf("-4 and -6 exclude each other: %w", errUsage)
+	case c.asnDB != "" && c.asnDNS:
+		return fmt.Errorf("AS numbers come from --asn-db or by --asn dns, not both: %w", errUsage)
 	case !s.Ping && !s.Trace && !s.Scan:
 		return fmt.Errorf("nothing to measure: --no-ping without --trace or --port-scan: %w", errUsage)
 	}
@@ -229,10 +264,11 @@ func (c *command) assign(name, value string, set func(*command, string) error) e
 	return nil
 }
 
-func integer(text string, least, most int) (int, error) {
+// integer reads a number from 1 to most.
+func integer(text string, most int) (int, error) {
 	n, err := strconv.Atoi(text)
-	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("must be an integer from %d to %d", least, most)
+	if err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("must be an integer from 1 to %d", most)
 	}
 	return n, nil
 }

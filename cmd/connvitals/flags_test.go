@@ -57,6 +57,11 @@ func TestParse(t *testing.T) {
 		{"-Pt a", but(func(c *command) { c.settings.Ping, c.settings.Trace = false, true }, "a")},
 		{"--no-ping --port-scan a", but(func(c *command) { c.settings.Ping, c.settings.Scan = false, true }, "a")},
 		{"--trace --json a", but(func(c *command) { c.settings.Trace, c.settings.JSON = true, true }, "a")},
+		{"--method tcp --port 8443 --flows=16 a", but(func(c *command) {
+			c.settings.Trace, c.settings.Method, c.settings.Port, c.settings.Flows = true, vitals.MethodTCP, 8443, 16
+		}, "a")},
+		{"-t --asn-db x.mmdb a", but(func(c *command) { c.settings.Trace, c.asnDB = true, "x.mmdb" }, "a")},
+		{"-t --asn dns a", but(func(c *command) { c.settings.Trace, c.asnDNS = true, true }, "a")},
 		{"-t --details a", but(func(c *command) { c.settings.Trace, c.settings.Details = true, true }, "a")},
 		{"-j a", but(func(c *command) { c.settings.JSON = true }, "a")},
 		{"--payload-size 1337 a", but(func(c *command) { c.settings.Payload = 1337 }, "a")},
@@ -108,6 +113,11 @@ func TestUsageErrors(t *testing.T) {
 		{"--4 a", `unknown option "--4"`},
 		{"--trace=1 a", "option --trace takes no value"},
 		{"--details=1 a", "option --details takes no value"},
+		{"--method igmp a", "is not icmp, udp or tcp"},
+		{"--port 0 a", "--port"},
+		{"--flows 65 a", "--flows"},
+		{"--asn whois a", `must be "dns"`},
+		{"--asn dns --asn-db x a", "not both"},
 		{"a -p", "option -p needs a value"},
 		{"a -tp", "option -p needs a value"},
 		{"a --pings", "option --pings needs a value"},

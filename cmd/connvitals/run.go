@@ -45,10 +45,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, opened fu
 	}
 	m := newMeasurement(c, newLog(stderr))
 	m.opened = opened
+	if m.hops, err = c.hopNames(); err != nil {
+		m.log.Error("ASNError", "%v", err)
+		m.log.Flush()
+		return exitNothing
+	}
 	if !m.measure(ctx) {
 		m.log.Flush()
 		return exitNothing
 	}
+	m.describe(ctx)
 	status := m.print(stdout)
 	m.log.Flush()
 	return status
@@ -69,6 +75,7 @@ type measurement struct {
 	log     *report.Log
 	point   *vantage.Point
 	opened  func() error
+	hops    *resolve.Hops // tells more of hops; nil: nobody asked
 	hosts   []host
 
 	mu      sync.Mutex

@@ -59,7 +59,7 @@ func TestRun(t *testing.T) {
 		{"-Pt 127.0.0.1", 0, `127\.0\.0\.1\n127\.0\.0\.1\t` + number + `\n`, ""},
 		{
 			"-Pt --details 127.0.0.1", 0,
-			`127\.0\.0\.1\nTTL  address    loss  RTT ms\n  1  127\.0\.0\.1 .* ` + number + `\n`, "",
+			`127\.0\.0\.1\nTTL  address(?: \(name\) +|    )loss  RTT ms\n  1  127\.0\.0\.1 .* ` + number + `\n`, "",
 		},
 		{
 			"-Ptj --details ::1", 0,

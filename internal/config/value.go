@@ -172,18 +172,22 @@ func setFamily(l *line, v string) error {
 	return nil
 }
 
-func setMethod(l *line, v string) error {
+func setMethod(l *line, v string) (err error) {
+	l.Method, err = ParseMethod(v)
+	return err
+}
+
+// ParseMethod reads how a trace probes: icmp, udp or tcp, in any case.
+func ParseMethod(v string) (vitals.Method, error) {
 	switch {
 	case equalFold(v, "icmp"):
-		l.Method = vitals.MethodICMP
+		return vitals.MethodICMP, nil
 	case equalFold(v, "udp"):
-		l.Method = vitals.MethodUDP
+		return vitals.MethodUDP, nil
 	case equalFold(v, "tcp"):
-		l.Method = vitals.MethodTCP
-	default:
-		return fmt.Errorf("%s is not icmp, udp or tcp", quote(v))
+		return vitals.MethodTCP, nil
 	}
-	return nil
+	return 0, fmt.Errorf("%s is not icmp, udp or tcp", quote(v))
 }
 
 func setID(l *line, v string) error {

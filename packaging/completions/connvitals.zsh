@@ -12,7 +12,12 @@ _arguments -s -S \
 	'(-H --hops)'{-H+,--hops=}'[most hops of a trace]:number' \
 	'(-s --port-scan)'{-s,--port-scan}'[ask http, https and mysql]' \
 	'(-j --json)'{-j,--json}'[print JSON]' \
+	'--method=[how a trace probes]:method:(icmp udp tcp)' \
+	'--port=[port of UDP and TCP probes]:port' \
+	'--flows=[flows that a trace follows]:number' \
 	'--details[print all that is known]' \
+	'--asn-db=[AS numbers of hops from an MMDB file]:file:_files' \
+	'--asn=[AS numbers of hops by DNS]:source:(dns)' \
 	'(-6)-4[use IPv4 addresses of names only]' \
 	'(-4)-6[use IPv6 addresses of names only]' \
 	'--timeout=[how long a ping, a hop or a service may take]:time' \
