@@ -74,6 +74,20 @@ func (l *Loop) Congested() bool {
 	return l.out.weight > l.out.quota.perSecond
 }
 
+// Delay is how long a probe that is sent now will be held back, by those before
+// it: 0 when there are none.
+func (l *Loop) Delay() time.Duration {
+	held := l.out.held.len()
+	if held == 0 {
+		return 0
+	}
+	d := time.Duration(l.out.weight) * time.Second / time.Duration(l.out.quota.perSecond)
+	if p := l.opt.Pace; p != nil {
+		d = max(d, time.Duration(int64(held)*p.interval))
+	}
+	return d
+}
+
 // put builds the packet into a batch and sends the batch when it is full.
 func (l *Loop) put(client uint8, p *Probe) {
 	l.stats.begun.Add(1)

@@ -42,7 +42,16 @@ type lab struct {
 // inLab runs body beside a running loop in a bubble of fake time.
 func inLab(t *testing.T, o prober.Options, scenario string, body func(b *lab)) {
 	t.Helper()
+	inPacedLab(t, o, 0, scenario, body)
+}
+
+// inPacedLab is inLab with so many probes a second at the most; 0: no cap.
+func inPacedLab(t *testing.T, o prober.Options, pps float64, scenario string, body func(b *lab)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		if pps > 0 {
+			o.Pace = prober.NewPace(pps) // counts from when it is made, by the bubble's clock
+		}
 		b := &lab{Lab: simnet.NewLab(t, o, scenario), records: map[uint32][]record{}}
 		b.trace = trace.New(b.Loop, func(key uint32, p *vitals.Path, changed bool, cause syscall.Errno) {
 			b.mu.Lock()

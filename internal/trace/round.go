@@ -56,9 +56,11 @@ func (t *Tracer) advance(id uint32, now int64) {
 	for i := range e.flows {
 		f := &e.flows[i]
 		if !f.over {
-			f.next, f.over = f.run.plan(now, func(ttl uint8) {
+			f.next, f.over = f.run.plan(now, func(ttl uint8) (leaves int64) {
+				leaves = now + int64(t.loop.Delay())
 				p := e.probe(id, i, ttl)
 				t.loop.Send(t.client, &p)
+				return leaves
 			})
 		}
 		if !f.over && (over || f.next < next) {

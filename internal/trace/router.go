@@ -20,6 +20,9 @@ type routers struct {
 	// behind are those that were seen at a TTL behind another: the zero Addr is
 	// this host.
 	behind map[place]*successors
+	// length is the TTL of the last destination that was reached: many targets lie
+	// as far away.
+	length int
 	swept  int64
 }
 

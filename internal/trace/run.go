@@ -23,6 +23,8 @@ type run struct {
 	reached bool  // end is the destination
 	window  int   // how many unanswered TTLs may be out
 	begun   int64
+	late    int64 // how long a probe was held back at the most
+	left    int64 // when the last one that was leaves
 	widened int64 // when the window last grew because nothing came
 	slowest int64 // the largest RTT of an answer
 	timeout int64
@@ -46,7 +48,7 @@ type hop struct {
 	from     rawsock.Addr
 	reply    vitals.Reply
 	rtt      int64
-	asked    int64 // when it was asked last, mono ns
+	asked    int64 // when the last probe left, or leaves, mono ns
 	first    int64 // when before it was asked again in doubt; 0: it was not
 	tries    uint8
 	pending  uint8 // probes without a verdict
@@ -115,6 +117,9 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 	r.widened = now
 	if ends && (r.end == 0 || int(ttl) < r.end) {
 		r.end, r.reached = int(ttl), arrived
+		if arrived {
+			r.routers.length = r.end
+		}
 	}
 }
 
@@ -143,8 +148,9 @@ func portUnreachable(v *prober.Result) bool {
 }
 
 // plan asks what is to be asked now; next is when to look again unless an
-// answer comes before, over that the trace is finished.
-func (r *run) plan(now int64, ask func(ttl uint8)) (next int64, over bool) {
+// answer comes before, over that the trace is finished. ask returns when the probe
+// leaves: who asks for more than may be sent waits for that too.
+func (r *run) plan(now int64, ask func(ttl uint8) (leaves int64)) (next int64, over bool) {
 	send := func(ttl int) {
 		h := &r.hops[ttl-1]
 		if h.skipped = r.skips(ttl, now); h.skipped {
@@ -152,15 +158,17 @@ func (r *run) plan(now int64, ask func(ttl uint8)) (next int64, over bool) {
 		}
 		h.tries++
 		h.pending++
-		h.asked = now
-		ask(uint8(ttl))
+		h.asked = ask(uint8(ttl))
+		if h.asked > now {
+			r.left, r.late = h.asked, max(r.late, h.asked-now)
+		}
 	}
 	if r.sampled > 0 && r.hops[r.sampled-1].tries == 0 {
 		for range moreSamples {
 			send(r.sampled)
 		}
 	}
-	if now-r.begun >= 2*r.timeout {
+	if now-r.begun >= 2*r.timeout+r.late {
 		return 0, true
 	}
 	if r.end == 0 {
@@ -171,7 +179,7 @@ func (r *run) plan(now int64, ask func(ttl uint8)) (next int64, over bool) {
 	if over && r.sampling(now) {
 		next, over = now+leastPatient/4, false
 	}
-	return min(next, r.begun+2*r.timeout), over
+	return min(next, r.begun+2*r.timeout+r.late), over
 }
 
 // sampling reports whether answers of the sampled TTL may still come.
@@ -189,7 +197,7 @@ func (r *run) sampling(now int64) bool {
 // even 255 TTLs have been asked well within the time-out.
 func (r *run) search(now int64, send func(ttl int)) (next int64, over bool) {
 	patience := min(max(leastPatient, 3*r.slowest), r.timeout/8)
-	if now-r.widened >= patience {
+	if now-max(r.widened, r.left) >= patience {
 		r.window = min(2*r.window, 255)
 		r.widened = now
 	}
@@ -199,7 +207,7 @@ func (r *run) search(now int64, send func(ttl int)) (next int64, over bool) {
 			out++
 		}
 	}
-	if known := r.memory.length(); known > 0 && now-r.begun < patience {
+	if known := r.guess(); known > 0 && now-r.begun-r.late < patience {
 		last = min(last, known) // nothing lies behind the destination
 	}
 	for out < r.window && r.top < last {
@@ -213,6 +221,19 @@ func (r *run) search(now int64, send func(ttl int)) (next int64, over bool) {
 		return now + patience/4, false
 	}
 	return r.searchEnd(now, patience, send)
+}
+
+// guess is the TTL at which the destination is expected: where it was, or, when it
+// was never seen, where that of the trace before was, until a router answers there;
+// 0: nowhere.
+func (r *run) guess() int {
+	if known := r.memory.length(); known > 0 {
+		return known
+	}
+	if guess := r.routers.length; guess > 0 && guess <= len(r.hops) && !r.hops[guess-1].answered() {
+		return guess
+	}
+	return 0
 }
 
 // searchEnd waits for the answers to the last TTLs, and asks the largest again.

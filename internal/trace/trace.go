@@ -136,14 +136,18 @@ func (t *Tracer) Due(id uint32, now int64) {
 	case e.active:
 		t.advance(id, now)
 	case t.stopped || e.removed:
-	case t.loop.Congested():
-		t.loop.Set(e.timer, now+int64(20*time.Millisecond))
+	case t.loop.Congested() || t.loop.Delay() > mostDelay:
+		t.loop.Set(e.timer, now+int64(mostDelay))
 	default:
 		e.active = true
 		t.setActive(+1)
 		t.begin(id)
 	}
 }
+
+// mostDelay is how long probes may be held back when a trace begins: those that
+// are under way are finished first, which tells later ones where to look.
+const mostDelay = 20 * time.Millisecond
 
 func (t *Tracer) setActive(d int) {
 	before := t.active
