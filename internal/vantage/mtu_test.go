@@ -68,7 +68,9 @@ func TestPathMTU(t *testing.T) {
 		}
 		watched.Remove()
 		time.Sleep(10 * time.Second)
-		if n := len(p.families[0].paths); n != 0 {
+		left := make(chan int)
+		p.families[0].loop.Do(func() { left <- len(p.families[0].paths) })
+		if n := <-left; n != 0 {
 			t.Errorf("%d path MTUs are watched after the last was removed", n)
 		}
 		cancel()
