@@ -2,7 +2,10 @@
 
 package bench
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // contender is something that is measured: a program at some work.
 type contender struct {
@@ -47,8 +50,6 @@ const (
 	garbageTen    = "connmonitor, 10,000 hosts, errors, reloads"
 	memory        = "connmonitor, memory"
 	starting      = "connmonitor, start"
-	ourTrace      = "connvitals, trace"
-	otherTrace    = "traceroute"
 )
 
 // costOf and errorOf name the contenders of the comparison with peers.
@@ -89,10 +90,8 @@ func contenders() []contender {
 		{busyTen, records(tenThousand) + ", beside while :; do :; done on every CPU", false, repeated(ourAccuracy(tenThousand, busy))},
 		{garbageTen, records(tenThousand) + ", beside kill -HUP each half second", false, repeated(ourAccuracy(tenThousand, garbage))},
 		{starting, cost(load{startHosts, startInterval}), false, repeated(ourStart)},
-		{ourTrace, "connvitals -Pt 10.98.3.4", false, repeated(traceTime(func(h *harness) string { return h.connvitals }, "-Pt", deep))},
-		{otherTrace, "traceroute -n -q 1 -N 32 10.98.3.4", false, repeated(traceTime(func(*harness) string { return "traceroute" }, "-n", "-q", "1", "-N", "32", deep))},
 	}
-	list = append(list, rivals()...)
+	list = slices.Concat(list, tracers(), scanners(), rivals())
 	return append(list,
 		contender{idle, "connmonitor --quiet hosts.conf, with: * ping=1h", true, idleCost},
 		contender{memory, cost(memoryLoads[0]) + "; and " + memoryLoads[1].options(), true, ourMemory})

@@ -52,6 +52,7 @@ func TestBars(t *testing.T) {
 type selection struct {
 	bars       []bar
 	rivals     []rival
+	contests   []contest
 	contenders []contender
 }
 
@@ -73,8 +74,14 @@ func choose(o options) selection {
 			}
 		}
 	}
-	if o.only.MatchString("trace") {
-		needed[ourTrace], needed[otherTrace] = true, true
+	for _, c := range contests() {
+		c.matches = slices.DeleteFunc(c.matches, func(m match) bool { return !o.only.MatchString(m.name) })
+		for name := range c.contenders() {
+			needed[name] = true
+		}
+		if len(c.matches) > 0 {
+			s.contests = append(s.contests, c)
+		}
 	}
 	for _, c := range contenders() {
 		if needed[c.name] {

@@ -58,10 +58,8 @@ func (d document) sections() []section {
 		}
 		text := fmt.Sprintf("%s. Medians of %d runs, windows of %v (idle %v, memory %v); in brackets the least and the most.\n\n",
 			machine(), d.options.runs, d.options.window, d.options.idle, d.options.growth)
-		text += markdown(head, rows) + "\n" + markdown([]string{"measured", "command"}, d.commandRows(of)) + d.failures(of)
-		list = append(list, section{name, text})
+		list = append(list, section{name, text + markdown(head, rows) + d.notes(of)})
 	}
-	trace := func(c contender) bool { return c.name == ourTrace || c.name == otherTrace }
 	ofBars, ofRivals := make(map[string]bool), make(map[string]bool)
 	for _, b := range d.chosen.bars {
 		ofBars[b.ours], ofBars[b.against] = true, true
@@ -74,8 +72,15 @@ func (d document) sections() []section {
 	add("bars", []string{"work", "bar", "connmonitor", "floor", "ratio", "verdict"}, d.barRows(), func(c contender) bool { return ofBars[c.name] })
 	add("peers", []string{"load", "program", "CPU us/echo", "answered %", "median error us", "p99 error us", "RSS MB", "connmonitor is ahead in"},
 		d.rivalCells(), func(c contender) bool { return ofRivals[c.name] })
-	add("traces", []string{"program", "ms from start to end"}, d.traceRows(), trace)
+	for _, c := range d.chosen.contests {
+		list = append(list, d.contestSection(c))
+	}
 	return list
+}
+
+// notes say by which commands something was measured, and what went wrong.
+func (d document) notes(of func(contender) bool) string {
+	return "\n" + markdown([]string{"measured", "command"}, d.commandRows(of)) + d.failures(of)
 }
 
 // failures lists what went wrong.
@@ -113,45 +118,46 @@ func (d document) rivalCells() [][]string {
 	return rows
 }
 
+// standing says in which figures we are ahead of another program, and in which
+// we are not.
+type standing struct{ ahead, behind []string }
+
+// note compares a figure of which less is better.
+func (s *standing) note(name string, ours, theirs float64) {
+	switch {
+	case ours < theirs:
+		s.ahead = append(s.ahead, name)
+	case ours >= theirs: // neither when one was not measured
+		s.behind = append(s.behind, name)
+	}
+}
+
+func (s standing) String() string {
+	text := strings.Join(s.ahead, ", ")
+	if len(s.behind) > 0 {
+		text = strings.TrimPrefix(text+"; ", "; ") + "MISSED: " + strings.Join(s.behind, ", ")
+	}
+	return text
+}
+
 // duels are the figures in which connmonitor is to be ahead of each peer.
-func (d document) duels(r rival) (ahead, behind []string) {
+func (d document) duels(r rival) (s standing) {
 	for _, duel := range []struct {
 		of           func(string, load) string
 		metric, name string
 	}{
 		{costOf, cpuPerEcho, "CPU"}, {errorOf, medianError, "median error"}, {errorOf, tailError, "p99 error"},
 	} {
-		ours, theirs := median(d.found[duel.of(us, r.load)][duel.metric]), median(d.found[duel.of(r.program, r.load)][duel.metric])
-		switch {
-		case ours < theirs:
-			ahead = append(ahead, duel.name)
-		case ours >= theirs: // neither when one was not measured
-			behind = append(behind, duel.name)
-		}
+		s.note(duel.name, median(d.found[duel.of(us, r.load)][duel.metric]), median(d.found[duel.of(r.program, r.load)][duel.metric]))
 	}
-	return ahead, behind
+	return s
 }
 
 func (d document) ahead(r rival) string {
 	if r.program == us {
 		return ""
 	}
-	ahead, behind := d.duels(r)
-	text := strings.Join(ahead, ", ")
-	if len(behind) > 0 {
-		text = strings.TrimPrefix(text+"; ", "; ") + "MISSED: " + strings.Join(behind, ", ")
-	}
-	return text
-}
-
-func (d document) traceRows() [][]string {
-	var rows [][]string
-	for _, name := range []string{ourTrace, otherTrace} {
-		if times := d.found[name][wallTime]; len(times) > 0 {
-			rows = append(rows, []string{name, spread(times, 0)})
-		}
-	}
-	return rows
+	return d.duels(r).String()
 }
 
 // commandRows has one row for what is done by the same command.
@@ -181,8 +187,13 @@ func (d document) missed() []string {
 		}
 	}
 	for _, r := range d.chosen.rivals {
-		if _, behind := d.duels(r); r.program != us && len(behind) > 0 && !d.burst(r) {
-			names = append(names, r.name()+": "+strings.Join(behind, ", "))
+		if s := d.duels(r); r.program != us && len(s.behind) > 0 && !d.burst(r) {
+			names = append(names, r.name()+": "+strings.Join(s.behind, ", "))
+		}
+	}
+	for _, c := range d.chosen.contests {
+		for _, m := range c.matches {
+			names = append(names, m.missed(d.found)...)
 		}
 	}
 	return names

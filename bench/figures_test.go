@@ -136,6 +136,13 @@ func TestEveryRowHasItsContenders(t *testing.T) {
 			t.Errorf("%s: nobody measures it", r.name())
 		}
 	}
+	for _, c := range contests() {
+		for name := range c.contenders() {
+			if !known[name] {
+				t.Errorf("%s: nobody measures %q", c.section, name)
+			}
+		}
+	}
 }
 
 func TestOptions(t *testing.T) {
@@ -328,7 +335,7 @@ func TestSplice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"bars", "peers", "traces"} {
+	for _, name := range []string{"bars", "peers", "traces", "scans"} {
 		if _, err := splice(string(document), section{name: name}); err != nil {
 			t.Errorf("%s: %v", documentPath, err)
 		}

@@ -77,6 +77,7 @@ func (h *harness) network(name string, make func(*testing.T) *network) *network 
 func (h *harness) farm() *network    { return h.network("farm", newFarm) }
 func (h *harness) delayed() *network { return h.network("delayed", newDelayedFarm) }
 func (h *harness) chain() *network   { return h.network("chain", newChain) }
+func (h *harness) served() *network  { return h.network("served", newServed) }
 
 // file writes a file of this run.
 func (h *harness) file(name, text string) (string, error) {
@@ -159,6 +160,13 @@ const (
 	wallTime     = "wall ms"
 	cpuShare     = "CPU %"
 	unmatchedPct = "unmatched %"
+
+	cpuTime       = "CPU ms"
+	cpuPerProbe   = "CPU us/probe"
+	cpuPerService = "CPU us/service"
+	probeCount    = "probes"
+	foundShare    = "found %"
+	cleanShare    = "clean %" // 100: exit status 0, and nothing on standard error
 )
 
 // describe lists figures for the progress of a run.

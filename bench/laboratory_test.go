@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	near  = "10.99.0.0"  // first address of the farm behind a veth
-	large = "10.128.0.0" // first of its many
-	far   = "10.97.0.0"  // first address of the farm behind 10 ms
-	deep  = "10.98.3.4"  // an address at the end of the chain
+	near   = "10.99.0.0"  // first address of the farm behind a veth
+	large  = "10.128.0.0" // first of its many
+	far    = "10.97.0.0"  // first address of the farm behind 10 ms
+	deep   = "10.98.3.4"  // an address at the end of the chain
+	beyond = "10.98.0.1"  // first of many there
 )
 
 // network is a client, where the probers run, and what it can reach.
@@ -28,6 +29,7 @@ type network struct {
 	source netip.Addr
 	device string // of the client
 	rest   []*netlab.Endpoint
+	way    []netip.Addr // of a chain: the address of each hop, the zero Addr where none answers
 }
 
 // newFarm is a client and a machine that answers for millions of addresses,
@@ -40,9 +42,11 @@ func newFarm(t *testing.T) *network {
 // newDelayedFarm is the same behind a router and a line of 5 ms each way. What
 // carries the line is this process, on the other CPUs than the prober's; the
 // wire that reported times are compared with is the veth before the router.
-func newDelayedFarm(t *testing.T) *network {
+func newDelayedFarm(t *testing.T) *network { return newNetwork(delayedFarm(t)) }
+
+func delayedFarm(t *testing.T) *netlab.Topology {
 	line := netlab.LineConfig{Delay: 5 * time.Millisecond, Queue: 1 << 16}
-	return newNetwork(netlab.Chain(t, 2, netlab.Prefixes("10.97.0.0/16"), netlab.OnLinks(line, 1)))
+	return netlab.Chain(t, 2, netlab.Prefixes("10.97.0.0/16"), netlab.OnLinks(line, 1))
 }
 
 // newChain is twelve hops with a round trip of 20 ms and two routers that do
@@ -50,9 +54,20 @@ func newDelayedFarm(t *testing.T) *network {
 func newChain(t *testing.T) *network {
 	line := netlab.LineConfig{Delay: 2 * time.Millisecond}
 	top := netlab.Chain(t, 12, netlab.OnLinks(line, 1, 3, 5, 7, 9))
-	top.Routers[3].Silent()
-	top.Routers[7].Silent()
-	return newNetwork(top)
+	n := newNetwork(top)
+	for _, link := range top.Links {
+		n.way = append(n.way, link.B.Addr4)
+	}
+	for _, silent := range []int{3, 7} {
+		top.Routers[silent].Silent()
+		n.way[silent] = netip.Addr{}
+	}
+	for _, r := range top.Routers {
+		// Before Linux 6.13 there is a limit that no namespace can lift, of all
+		// that this mask names: 1,000 a second.
+		r.Sysctl("net.ipv4.icmp_ratemask=0")
+	}
+	return n
 }
 
 func newNetwork(top *netlab.Topology) *network {
@@ -80,6 +95,7 @@ func (n *network) steer(mask uint64) error {
 // counts is what the kernel of the client has counted.
 type counts struct {
 	sent, echoed uint64 // ICMP echo requests and replies
+	datagrams    uint64 // UDP datagrams sent
 	dropped      uint64 // packets that a raw socket had no room for
 }
 
@@ -99,8 +115,10 @@ func readCounts(dir string) (counts, error) {
 	if err != nil {
 		return counts{}, err
 	}
-	icmp := parseSNMP(string(snmp), "Icmp")
-	return counts{sent: icmp["OutEchos"], echoed: icmp["InEchoReps"], dropped: parseDrops(string(raw))}, nil
+	icmp, udp := parseSNMP(string(snmp), "Icmp"), parseSNMP(string(snmp), "Udp")
+	return counts{
+		sent: icmp["OutEchos"], echoed: icmp["InEchoReps"], datagrams: udp["OutDatagrams"], dropped: parseDrops(string(raw)),
+	}, nil
 }
 
 // parseSNMP reads the lines of one protocol: its names, then their values.

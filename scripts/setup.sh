@@ -22,7 +22,7 @@ needs=(
 )
 if [ "${1:-}" = --bench ]; then
 	needs+=(
-		gcc:gcc taskset:util-linux bzcat:bzip2 fping:fping scamper:scamper
+		gcc:gcc taskset:util-linux bzcat:bzip2 fping:fping scamper:scamper nmap:nmap
 		hipercontracer:hipercontracer prometheus-smokeping-prober:prometheus-smokeping-prober
 	)
 	# gcc without the C library's headers compiles nothing.
