@@ -223,8 +223,12 @@ func (l *Loop) step() time.Duration {
 		l.readDrops()
 	}
 	if l.mail.deliver() > 0 { // which may have taken a while, as at a start of many targets
+		before := l.now
 		_, l.now = l.clock.read()
 		l.out.quota.refill(l.now)
+		if l.now-before > l.tick { // nothing is due before what has come is read
+			l.collect()
+		}
 	}
 	l.retuneIfChanged()
 	l.due()

@@ -18,6 +18,7 @@ type Memory struct {
 	hops    []crossing // by TTL-1; empty where nothing has answered yet
 	silence []uint8    // by TTL-1: traces in which nobody answered, since somebody did
 	ends    crossing   // the TTLs of the destination, as addresses (endAt)
+	rtt     int64      // of the destination's last answer, ns
 	// suspect is what has differed at a TTL that did not answer again when it was
 	// asked to make sure.
 	suspect struct {
@@ -193,6 +194,9 @@ func (m *Memory) merge(p *vitals.Path) (ttl int, gone netip.Addr) {
 			}
 			m.silence[i] = 0
 		}
+	}
+	if p.End == vitals.EndReached {
+		m.rtt = int64(p.Hops[len(p.Hops)-1].RTT)
 	}
 	if p.End == vitals.EndReached && m.ends.see(endAt(len(p.Hops))).IsValid() && ttl == 0 {
 		ttl = len(p.Hops)

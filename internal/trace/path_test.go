@@ -398,3 +398,42 @@ func TestMixedNetwork(t *testing.T) {
 		}
 	})
 }
+
+// TestProcessStoppedAmidATrace: what had been answered while this process did not
+// run is taken before a trace is given up, so no pause makes a path silent.
+func TestProcessStoppedAmidATrace(t *testing.T) {
+	for ms := 0; ms < 130; ms += 7 {
+		for _, pause := range []time.Duration{300 * time.Millisecond, 2200 * time.Millisecond, time.Minute} {
+			inLab(t, prober.Options{}, routers(12)+"host 10.0.0.9 rtt 30ms\n"+
+				"path 10.0.0.9 r1@5ms r2@80ms silent r4@20ms r5@20ms r6@20ms r7@90ms r8@20ms r9@20ms r10@20ms r11@20ms\n", func(b *lab) {
+				b.add(1, "10.0.0.9", plan())
+				time.Sleep(5*time.Second + time.Duration(ms)*time.Millisecond)
+				b.Do(func() { time.Sleep(pause) })
+				time.Sleep(5 * time.Second)
+				for _, r := range b.of(1) {
+					if got := text(r.path); got != "1 2 * 4 5 6 7 8 9 10 11 9 ." {
+						t.Errorf("stopped for %v at %d ms: %s", pause, ms, got)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestKnownPathIsCheap: from the second trace on a path costs no more probes than
+// it has hops, and two, however long the answers take.
+func TestKnownPathIsCheap(t *testing.T) {
+	for _, rtt := range []int{5, 40, 90, 150, 300, 600} {
+		both(t, fmt.Sprintf("host H9 rtt %dms jitter 9ms\npath H9 R1@1ms silent R3@3ms R4@%dms R5@%dms", rtt, rtt/2, rtt-4), func(b *lab, h string) {
+			asked := 0
+			b.Net.Watch(func(simnet.Sent) { asked++ })
+			b.add(1, h+"9", plan())
+			time.Sleep(5 * time.Second)
+			before, traces := asked, len(b.of(1))
+			time.Sleep(time.Minute)
+			if n := len(b.of(1)) - traces; n < 20 || asked-before > (6+2)*(n+1) {
+				b.T.Errorf("RTT %d ms: %d probes in %d traces", rtt, asked-before, n)
+			}
+		})
+	}
+}

@@ -28,7 +28,7 @@ func (t *Tracer) begin(id uint32) {
 		t.finish(id)
 		return
 	}
-	t.advance(id, now)
+	t.advance(id, now, false)
 }
 
 // udp tells that the probes of a target are UDP, so that "port unreachable" is
@@ -48,15 +48,16 @@ func (t *Tracer) setSource(e *target) (err error) {
 }
 
 // advance does what the answers so far allow: asks further TTLs, asks again,
-// or ends the trace when all its flows have ended.
-func (t *Tracer) advance(id uint32, now int64) {
+// or ends the trace when all its flows have ended. timed tells that the time for it
+// has come, and not an answer.
+func (t *Tracer) advance(id uint32, now int64, timed bool) {
 	e := &t.targets[id]
 	e.sending = true
 	next, over := int64(-1), true
 	for i := range e.flows {
 		f := &e.flows[i]
 		if !f.over {
-			f.next, f.over = f.run.plan(now, func(ttl uint8) (leaves int64) {
+			f.next, f.over = f.run.plan(now, timed, func(ttl uint8) (leaves int64) {
 				leaves = now + int64(t.loop.Delay())
 				p := e.probe(id, i, ttl)
 				t.loop.Send(t.client, &p)

@@ -25,6 +25,7 @@ type run struct {
 	begun   int64
 	late    int64 // how long a probe was held back at the most
 	left    int64 // when the last one that was leaves
+	next    int64 // when it was to be looked at again
 	widened int64 // when the window last grew because nothing came
 	slowest int64 // the largest RTT of an answer
 	timeout int64
@@ -149,8 +150,16 @@ func portUnreachable(v *prober.Result) bool {
 
 // plan asks what is to be asked now; next is when to look again unless an
 // answer comes before, over that the trace is finished. ask returns when the probe
-// leaves: who asks for more than may be sent waits for that too.
-func (r *run) plan(now int64, ask func(ttl uint8) (leaves int64)) (next int64, over bool) {
+// leaves: who asks for more than may be sent waits for that too. Where it is not
+// timed, but an answer has come, nothing is decided after a pause of this process.
+func (r *run) plan(now int64, timed bool, ask func(ttl uint8) (leaves int64)) (next int64, over bool) {
+	if pause := now - r.next; r.next > 0 && pause > leastPatient {
+		if !timed {
+			return now, false // the other answers that came meanwhile are told of first
+		}
+		r.late += pause
+	}
+	defer func() { r.next = next }()
 	send := func(ttl int) {
 		h := &r.hops[ttl-1]
 		if h.skipped = r.skips(ttl, now); h.skipped {
@@ -207,8 +216,10 @@ func (r *run) search(now int64, send func(ttl int)) (next int64, over bool) {
 			out++
 		}
 	}
-	if known := r.guess(); known > 0 && now-r.begun-r.late < patience {
-		last = min(last, known) // nothing lies behind the destination
+	// Nothing lies behind the destination, which is given twice its last time.
+	hold := max(patience, min(2*r.memory.rtt, r.timeout))
+	if known := r.guess(); known > 0 && now-r.begun-r.late < hold {
+		last = min(last, known)
 	}
 	for out < r.window && r.top < last {
 		r.top++

@@ -134,7 +134,7 @@ func (t *Tracer) Due(id uint32, now int64) {
 	e := &t.targets[id]
 	switch {
 	case e.active:
-		t.advance(id, now)
+		t.advance(id, now, true)
 	case t.stopped || e.removed:
 	case t.loop.Congested() || t.loop.Delay() > mostDelay:
 		t.loop.Set(e.timer, now+int64(mostDelay))
@@ -165,6 +165,6 @@ func (t *Tracer) Verdict(id, tag uint32, r *prober.Result) {
 	}
 	e.flows[uint8(tag)].run.take(uint8(tag>>8), r, e.to, t.loop.Now())
 	if !e.sending {
-		t.advance(id, t.loop.Now())
+		t.advance(id, t.loop.Now(), false)
 	}
 }
