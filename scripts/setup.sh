@@ -11,7 +11,8 @@ PATH=$PATH:/usr/sbin:/sbin
 # command:package
 needs=(
 	mandoc:mandoc nft:nftables ip:iproute2 nginx:nginx-light mariadbd:mariadb-server
-	ping:iputils-ping tcpdump:tcpdump traceroute:traceroute tracepath:iputils-tracepath ps:procps
+	ping:iputils-ping tcpdump:tcpdump traceroute:traceroute tracepath:iputils-tracepath mtr:mtr-tiny
+	scamper:scamper ps:procps
 	sshd:openssh-server exim4:exim4-daemon-light dovecot:dovecot-imapd doveadm:dovecot-pop3d vsftpd:vsftpd
 	pg_lsclusters:postgresql redis-server:redis-server memcached:memcached slapd:slapd mosquitto:mosquitto
 	unbound:unbound chronyd:chrony
@@ -22,7 +23,7 @@ needs=(
 )
 if [ "${1:-}" = --bench ]; then
 	needs+=(
-		gcc:gcc taskset:util-linux bzcat:bzip2 fping:fping scamper:scamper nmap:nmap
+		gcc:gcc taskset:util-linux bzcat:bzip2 fping:fping nmap:nmap
 		hipercontracer:hipercontracer prometheus-smokeping-prober:prometheus-smokeping-prober
 	)
 	# gcc without the C library's headers compiles nothing.

@@ -179,6 +179,15 @@ func (e *Endpoint) Up() {
 	e.Node.restoreRoutes(e.peer)
 }
 
+// Narrow changes the MTU of both ends, in bytes; below 1280 they lose IPv6.
+func (l *Link) Narrow(bytes int) {
+	l.lab.t.Helper()
+	l.mtu = bytes
+	for _, e := range []*Endpoint{l.A, l.B} {
+		e.Node.batch(fmt.Sprintf("link set %s mtu %d", e.Device, bytes))
+	}
+}
+
 // Settle waits until both ends carry frames and know their addresses, which
 // the kernel sees to a moment later, from work queues: it starts a veth's queue
 // after its carrier, and the local route of an IPv6 address after what would

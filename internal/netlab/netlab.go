@@ -6,7 +6,7 @@
 // A Lab is a set of network namespaces (Node) joined by virtual Ethernet pairs
 // (Veth) and by lines with delay, jitter, loss, duplication and reordering
 // (Line), which are carried by a goroutine of the test process because not
-// every kernel has netem. Chain, Diamond and Farm are whole topologies, for
+// every kernel has netem. Chain, Diamonds and Farm are whole topologies, for
 // IPv4 and IPv6 alike.
 //
 // The namespaces have no names: file descriptors of the test process hold

@@ -112,6 +112,40 @@ func (n *Node) RateLimit(interval time.Duration) {
 	n.Sysctl(fmt.Sprintf("net.ipv4.icmp_ratelimit=%d", ms), fmt.Sprintf("net.ipv6.icmp.ratelimit=%d", ms))
 }
 
+// DefaultLimits gives the node, as a router, the limits that Linux begins with:
+// an ICMP error a second to each destination (RateLimit), and 1,000 a second in
+// all, 50 of them at once, where the kernel counts those for each namespace.
+func (n *Node) DefaultLimits() {
+	n.lab.t.Helper()
+	n.RateLimit(time.Second)
+	n.Do(func() {
+		for _, kv := range []string{"net.ipv4.icmp_msgs_per_sec=1000", "net.ipv4.icmp_msgs_burst=50"} {
+			_ = writeSysctl(kv)
+		}
+	})
+}
+
+// SilentTooBig makes the node a router that tells nobody that a packet was too
+// large for a link (RFC 2923, 2.1): a black hole.
+func (n *Node) SilentTooBig() {
+	n.lab.t.Helper()
+	n.NFT(`table inet netlab_toobig {
+	chain output {
+		type filter hook output priority 0;
+		icmp type destination-unreachable icmp code frag-needed drop
+		icmpv6 type packet-too-big drop
+	}
+}`)
+}
+
+// SpreadByAddress makes the node, where it has several ways, choose by the
+// addresses of a packet and, in IPv6, by its flow label: by layer 3. Nodes are
+// made to choose by the ports too, by layer 4.
+func (n *Node) SpreadByAddress() {
+	n.lab.t.Helper()
+	n.Sysctl("net.ipv4.fib_multipath_hash_policy=0", "net.ipv6.fib_multipath_hash_policy=0")
+}
+
 // Reject makes the node, as a router, answer what it should forward to a host
 // with an ICMP error in the words of nft(8), as "icmp type host-unreachable" or
 // "icmpv6 type no-route". Of the errors that Unreachable causes the kernel

@@ -17,7 +17,7 @@ type Topology struct {
 	Client  *Node
 	Routers []*Node
 	Server  *Node
-	// Links are listed from the client on; Chain, Diamond and Farm say how.
+	// Links are listed from the client on; Chain, Diamonds and Farm say how.
 	Links []*Link
 	// Farm4 and Farm6 are the first IPv4 and the first IPv6 prefix that the
 	// server answers for.
@@ -69,29 +69,49 @@ func Chain(t testing.TB, hops int, opts ...TopologyOption) *Topology {
 	return top
 }
 
-// Diamond makes the topology in which d0 spreads flows by their ports over da
-// and db, which meet again in d3:
+// Diamond makes the topology in which d0 spreads flows by their ports over d0a
+// and d0b, which meet again in d1:
 //
-//	client -0- d0 -1- da -3- d3 -5- server
-//	             -2- db -4-
+//	client -0- d0 -1- d0a -3- d1 -5- server
+//	             -2- d0b -4-
 //
-// The numbers are the indices in Links; Routers are d0, da, db, d3. The way
-// back is always by da, so that d3, whose errors come from the address that
+// The numbers are the indices in Links; Routers are d0, d0a, d0b, d1. The way
+// back is always by d0a, so that d1, whose errors come from the address that
 // faces the client, has one address in each family. The server answers for
 // 10.100.0.0/16 and fd9a::/64.
 func Diamond(t testing.TB, opts ...TopologyOption) *Topology {
 	t.Helper()
+	return Diamonds(t, []int{2}, opts...)
+}
+
+// Diamonds is Diamond with other widths and several depths: d0 spreads flows over
+// as many ways as the first number says, d1, in which they meet, over as many as
+// the second, and so on. Routers and Links are listed from the client on, of a
+// diamond first the links that part, then those that meet.
+func Diamonds(t testing.TB, ways []int, opts ...TopologyOption) *Topology {
+	t.Helper()
 	top := newTopology(t, opts, "10.100.0.0/16", "fd9a::/64")
-	d0, da, db, d3 := top.router("d0"), top.router("da"), top.router("db"), top.router("d3")
-	top.join(top.Client, d0)
-	top.join(d0, da)
-	top.join(d0, db)
-	top.join(da, d3)
-	top.join(db, d3)
-	top.join(d3, top.Server)
+	last := top.router("d0")
+	top.join(top.Client, last)
+	back := make(map[*Node]*Link)
+	for i, n := range ways {
+		apart := make([]*Node, n)
+		for k := range apart {
+			apart[k] = top.router(fmt.Sprintf("d%d%c", i, 'a'+k))
+			top.join(last, apart[k])
+		}
+		last = top.router(fmt.Sprintf("d%d", i+1))
+		for _, way := range apart {
+			top.join(way, last)
+		}
+		back[last] = top.Links[len(top.Links)-n]
+	}
+	top.join(last, top.Server)
 	top.Lab.Converge()
-	for _, p := range top.Links[0].A.prefixes() {
-		d3.Route(p.Masked().String(), top.Links[3].A.address(p))
+	for n, link := range back {
+		for _, p := range top.Links[0].A.prefixes() {
+			n.Route(p.Masked().String(), link.A.address(p))
+		}
 	}
 	return top
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -108,22 +107,6 @@ func (r *real) until(want vitals.MTU) {
 	r.t.Fatalf("found %+v, want %+v", got.mtu, want)
 }
 
-// narrowLink sets the MTU of both ends of a link.
-func narrowLink(l *netlab.Link, size int) {
-	for _, e := range []*netlab.Endpoint{l.A, l.B} {
-		e.Node.IP("link", "set", e.Device, "mtu", strconv.Itoa(size))
-	}
-}
-
-// deaf is a ruleset by which a router tells nobody that a packet was too large.
-const deaf = `table inet deaf {
-	chain output {
-		type filter hook output priority 0;
-		icmp type destination-unreachable icmp code frag-needed drop
-		icmpv6 type packet-too-big drop
-	}
-}`
-
 // TestReal watches a chain of real routers of which one link narrows, then
 // hides it, and widens again.
 func TestReal(t *testing.T) {
@@ -153,7 +136,7 @@ func watchChain(t *testing.T, v6 bool, kind rawsock.Kind) {
 		t.Fatalf("found %+v, changed %v", got.mtu, got.changed)
 	}
 	narrow := vitals.MTU{Size: 1400, Interface: 1500, Limit: vitals.LimitReported, Router: at, TTL: 2}
-	narrowLink(top.Links[2], 1400)
+	top.Links[2].Narrow(1400)
 	r.until(narrow)
 	compareTracepath(t, top.Client, to, narrow.Size)
 	for range 3 { // what the kernel has cached by now does not refuse our probes
@@ -161,10 +144,10 @@ func watchChain(t *testing.T, v6 bool, kind rawsock.Kind) {
 			t.Fatalf("found %+v, changed %v", got.mtu, got.changed)
 		}
 	}
-	router.Node.NFT(deaf)
+	router.Node.SilentTooBig()
 	narrow.Limit = vitals.LimitBlackHole
 	r.until(narrow)
-	narrowLink(top.Links[2], 1500)
+	top.Links[2].Narrow(1500)
 	r.until(wide)
 }
 

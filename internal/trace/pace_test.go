@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"connmonitor/internal/prober"
@@ -34,6 +35,7 @@ func TestPacedTraces(t *testing.T) {
 				b.add(uint32(i), nth(i), p)
 			}
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			asked[pps] = n
 			for i := range targets {
 				rs := b.of(uint32(i))

@@ -190,6 +190,14 @@ func run(t *testing.T, n *netlab.Node, o Options, kinds ...rawsock.Kind) *bench 
 		})
 		return s, err
 	}
+	o.Loop.ReservePorts = func(v6 bool) (p *rawsock.Ports, err error) {
+		n.Do(func() { p, err = rawsock.ReservePorts(v6) })
+		return p, err
+	}
+	o.Loop.SourceTo = func(to rawsock.Addr, v6 bool, iface int32) (a rawsock.Addr, err error) {
+		n.Do(func() { a, err = rawsock.SourceTo(to, v6, iface) })
+		return a, err
+	}
 	b.point = New(o, b.sink)
 	b.point.Open()
 	for _, v6 := range both {
@@ -220,9 +228,15 @@ var both = []bool{false, true}
 // add adds a target that starts now.
 func (b *bench) add(key uint32, addr netip.Addr, s vitals.Settings) *Watch {
 	b.t.Helper()
+	return b.addAt(key, addr, s, time.Now())
+}
+
+// addAt adds a target that starts at some time.
+func (b *bench) addAt(key uint32, addr netip.Addr, s vitals.Settings, start time.Time) *Watch {
+	b.t.Helper()
 	var w *Watch
 	var err error
-	b.node.Do(func() { w, err = b.point.Add(key, target(addr, s), addr, time.Now()) })
+	b.node.Do(func() { w, err = b.point.Add(key, target(addr, s), addr, start) })
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -79,7 +79,11 @@ func traceroute(t *testing.T, n *netlab.Node, to netip.Addr) []netip.Addr {
 	if err != nil {
 		t.Fatalf("traceroute: %v", err)
 	}
-	var route []netip.Addr
+	return tracerouteHops(out)
+}
+
+// tracerouteHops reads the output of traceroute(8), of one probe a hop.
+func tracerouteHops(out []byte) (route []netip.Addr) {
 	hop := regexp.MustCompile(`^ *\d+  (\S+)`)
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
 		if m := hop.FindStringSubmatch(lines.Text()); m != nil {
