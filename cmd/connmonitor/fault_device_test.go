@@ -48,6 +48,9 @@ func TestFaultDeviceMadeAnew(t *testing.T) {
 func connect(t *testing.T, client, server *netlab.Node, pid int) {
 	t.Helper()
 	const a, b = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
+	// The kernel takes an address for a source a moment before it takes what is sent
+	// to it: what leaves by then is refused here, and not lost.
+	client.NFT("table inet fence {\n chain output {\n type filter hook output priority 0; oifname \"veth-a\" drop\n }\n}")
 	client.IP("link", "add", "veth-a", "address", a, "type", "veth", "peer", "name", "veth-b", "address", b, "netns", strconv.Itoa(pid))
 	client.IP("link", "set", "veth-a", "addrgenmode", "none", "up")
 	server.IP("link", "set", "veth-b", "addrgenmode", "none", "up")
@@ -60,8 +63,9 @@ func connect(t *testing.T, client, server *netlab.Node, pid int) {
 	client.IP("neigh", "replace", "fd07::b", "lladdr", b, "dev", "veth-a", "nud", "permanent")
 	client.IP("neigh", "replace", "fe80::b", "lladdr", b, "dev", "veth-a", "nud", "permanent")
 	for _, prefix := range []string{"fe80::%s/64", "fd07::%s/64"} {
-		client.IP("addr", "add", fmt.Sprintf(prefix, "a"), "dev", "veth-a", "nodad")
+		client.Address(fmt.Sprintf(prefix, "a"), "veth-a")
 	}
+	client.NFT("delete table inet fence")
 }
 
 // carries reports whether a device carries frames.
