@@ -98,8 +98,17 @@ func (p *privileged) measures(t *testing.T, n *netlab.Node, host string) {
 // its last step, and looks for what any of its threads still holds.
 func holdsNothing(t *testing.T, pid int, emptied bool) {
 	t.Helper()
+	// The bit is the last that is set, on one thread after the other.
 	netlab.Await(t, "bit of no_new_privs", func() bool {
-		return executable.ProcessPrivileges(t, strconv.Itoa(pid))["NoNewPrivs"] == 1
+		if executable.ProcessPrivileges(t, strconv.Itoa(pid))["NoNewPrivs"] != 1 {
+			return false // it may be what starts the program still
+		}
+		for _, has := range executable.ThreadPrivileges(t, pid) {
+			if has["NoNewPrivs"] != 1 {
+				return false
+			}
+		}
+		return true
 	})
 	executable.WantPrivileges(t, pid, 0, emptied)
 }
