@@ -211,7 +211,8 @@ func (h *behaviour) hop(i, k int) vitals.Hop {
 	}
 	got := vitals.Hop{Sent: h.sent, Unknown: h.unknown}
 	for n := range int(h.sent - h.unknown) {
-		x := float64(i*int(h.sent)+n)*h.loss + float64(k)*0.37
+		// Conversions keep arm64 from fusing the operations, which rounds otherwise.
+		x := float64(float64(i*int(h.sent)+n)*h.loss) + float64(float64(k)*0.37)
 		if len(h.addrs) > 0 && int(x+h.loss) == int(x) {
 			got.Received++
 		}
@@ -221,6 +222,6 @@ func (h *behaviour) hop(i, k int) vitals.Hop {
 		return got
 	}
 	got.Addr = h.addrs[i%len(h.addrs)]
-	got.RTT = time.Duration((h.rtt + 0.02*float64((i*7+k*3)%5)) * 1e6)
+	got.RTT = time.Duration((h.rtt + float64(0.02*float64((i*7+k*3)%5))) * 1e6)
 	return got
 }
