@@ -13,7 +13,6 @@ import (
 type mailbox struct {
 	mu     sync.Mutex
 	fns    []func()
-	beat   func() // asked for by Prove; nil: nothing is
 	asleep bool
 	closed bool
 	alarm  *alarm.Alarm
@@ -29,38 +28,24 @@ func (l *Loop) Do(f func()) {
 		return
 	}
 	m.fns = append(m.fns, f)
-	m.wake()
-}
-
-// Prove has beat called on the loop's goroutine by its next tick, before what Do
-// has handed over, which a reload may make a matter of minutes. Only the last
-// one is called. It may be called from any goroutine; after Run has returned,
-// beat is called at once.
-func (l *Loop) Prove(beat func()) {
-	m := &l.mail
-	m.mu.Lock()
-	if !m.closed {
-		m.beat = beat
-		m.wake()
-		m.mu.Unlock()
-		return
-	}
-	m.mu.Unlock()
-	beat()
-}
-
-// wake ends sleep. The mailbox is locked.
-func (m *mailbox) wake() {
 	if m.asleep {
 		m.asleep = false
 		m.alarm.Set(0)
 	}
 }
 
+// Prove has beat called on the loop's goroutine by its next tick, before what Do
+// has handed over, which a reload may make a matter of minutes. It may be called
+// from any goroutine.
+func (l *Loop) Prove(beat func()) {
+	l.pulse.Ask(beat)
+	l.Do(l.pulse.Beat) // wakes it, and answers what is asked while a tick runs
+}
+
 // sleep waits for d, or until something is there to be delivered.
 func (m *mailbox) sleep(d time.Duration) {
 	m.mu.Lock()
-	if len(m.fns) > 0 || m.beat != nil {
+	if len(m.fns) > 0 {
 		m.mu.Unlock()
 		return
 	}
@@ -74,22 +59,16 @@ func (m *mailbox) sleep(d time.Duration) {
 // targets can be added while those that are there are measured in time.
 const mailPerStep = 1024
 
-// deliver answers Prove, runs what Do has handed over, and returns how much that
-// was.
+// deliver runs what Do has handed over, and returns how much that was.
 func (m *mailbox) deliver() int {
 	m.mu.Lock()
 	m.asleep = false
-	beat := m.beat
-	m.beat = nil
 	n := min(len(m.fns), mailPerStep)
 	fns := m.fns[:n:n]
 	if m.fns = m.fns[n:]; len(m.fns) == 0 {
 		m.fns = nil
 	}
 	m.mu.Unlock()
-	if beat != nil {
-		beat()
-	}
 	for i, f := range fns {
 		fns[i] = nil
 		f()
@@ -100,11 +79,7 @@ func (m *mailbox) deliver() int {
 // close lets nothing come any more.
 func (m *mailbox) close() {
 	m.mu.Lock()
-	beat := m.beat
-	m.closed, m.fns, m.beat = true, nil, nil
+	defer m.mu.Unlock()
+	m.closed, m.fns = true, nil
 	_ = m.alarm.Close()
-	m.mu.Unlock()
-	if beat != nil {
-		beat()
-	}
 }

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"connmonitor/internal/alarm"
+	"connmonitor/internal/heartbeat"
 	"connmonitor/internal/rawsock"
 )
 
@@ -91,6 +92,7 @@ type Loop struct {
 	flying   int    // probes that are awaited
 	stats    counters
 	mail     mailbox
+	pulse    *heartbeat.Pulse
 	draining bool
 	fresh    bool // the error queues were read after the last messages
 	firing   bool // timers are being handed to their clients
@@ -99,7 +101,7 @@ type Loop struct {
 
 // New makes a loop; Open and Run bring it to life.
 func New(o Options) *Loop {
-	l := &Loop{tick: maxTick, realTime: o.Clock == nil}
+	l := &Loop{tick: maxTick, realTime: o.Clock == nil, pulse: heartbeat.New()}
 	if o.Clock == nil {
 		o.Clock = realClock()
 	}
@@ -222,6 +224,7 @@ func (l *Loop) step() time.Duration {
 	case l.flying == 0: // what was dropped until now spoils no later probe
 		l.readDrops()
 	}
+	l.pulse.Beat()
 	if l.mail.deliver() > 0 { // which may have taken a while, as at a start of many targets
 		before := l.now
 		_, l.now = l.clock.read()
@@ -268,6 +271,7 @@ func (l *Loop) Drain() { l.Do(func() { l.draining = true }) }
 
 func (l *Loop) close() {
 	l.mail.close()
+	l.pulse.Excuse()
 	for _, b := range l.out.lanes {
 		if b != nil && b.sock != nil {
 			_ = b.sock.Close()
