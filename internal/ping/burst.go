@@ -16,8 +16,8 @@ const retryAfter = int64(20 * time.Millisecond)
 // Due is for prober: a burst is to begin, or the next ping of one to leave.
 // What is late is caught up with at once.
 func (p *Pinger) Due(id uint32, now int64) {
-	for p.targets[id].sending != none || p.begin(id, now) {
-		if p.send(id, now); p.targets[id].sending != none || p.plans[p.targets[id].plan].Period == 0 {
+	for p.targets.Entries[id].sending != none || p.begin(id, now) {
+		if p.send(id, now); p.targets.Entries[id].sending != none || p.plans[p.targets.Entries[id].plan].Period == 0 {
 			return
 		}
 	}
@@ -37,12 +37,12 @@ const tooLate = int64(50 * time.Millisecond)
 
 // begin opens the burst that is due; false when none is.
 func (p *Pinger) begin(id uint32, now int64) bool {
-	t := &p.targets[id]
-	if p.stopped || t.removed {
+	if !p.targets.Open(id) {
 		return false
 	}
+	t := &p.targets.Entries[id]
 	if t.nextBurst > now+prober.Slack {
-		p.loop.Set(t.timer, t.nextBurst)
+		p.loop.Set(t.Timer, t.nextBurst)
 		return false
 	}
 	plan := &p.plans[t.plan]
@@ -60,7 +60,7 @@ func (p *Pinger) begin(id uint32, now int64) bool {
 	if plan.Period > 0 {
 		t.nextBurst = t.nextPing + int64(plan.Period)
 	}
-	t.bursts++
+	t.Round++
 	t.sending = p.newBurst(id)
 	return true
 }
@@ -74,7 +74,7 @@ func (p *Pinger) postpone(t *target, plan *Plan, now int64) {
 	} else {
 		t.nextBurst = now + retryAfter
 	}
-	p.loop.Set(t.timer, t.nextBurst)
+	p.loop.Set(t.Timer, t.nextBurst)
 }
 
 func (p *Pinger) newBurst(id uint32) int32 {
@@ -85,8 +85,8 @@ func (p *Pinger) newBurst(id uint32) int32 {
 		b = int32(len(p.bursts))
 		p.bursts = append(p.bursts, burst{})
 	}
-	t := &p.targets[id]
-	p.bursts[b] = burst{target: id, number: t.bursts, next: t.awaited, count: uint16(p.plans[t.plan].Count)}
+	t := &p.targets.Entries[id]
+	p.bursts[b] = burst{target: id, number: t.Round, next: t.awaited, count: uint16(p.plans[t.plan].Count)}
 	t.awaited = b
 	p.open++
 	return b
@@ -95,7 +95,7 @@ func (p *Pinger) newBurst(id uint32) int32 {
 // send sends the pings of the burst that are due, and sets the timer for what
 // comes next: a ping of this burst or the burst after it.
 func (p *Pinger) send(id uint32, now int64) {
-	t := &p.targets[id]
+	t := &p.targets.Entries[id]
 	plan := &p.plans[t.plan]
 	probe := prober.Probe{
 		To: t.to, From: plan.From, Iface: plan.Iface, Size: plan.Size,
@@ -114,15 +114,15 @@ func (p *Pinger) send(id uint32, now int64) {
 		// once (seven pings of 64 KiB overran a responder; that was our loss).
 		t.nextPing = max(t.nextPing+int64(plan.Interval), now+int64(plan.Interval)/2)
 		p.loop.Send(p.client, &probe)
-		t = &p.targets[id] // Send may have called Verdict, and that Add
+		t = &p.targets.Entries[id] // Send may have called Verdict, and that Add
 	}
 	if p.bursts[b].sent < p.bursts[b].count {
-		p.loop.Set(t.timer, t.nextPing)
+		p.loop.Set(t.Timer, t.nextPing)
 		return
 	}
 	t.sending = none
-	if t.nextBurst != never && !p.stopped && !t.removed {
-		p.loop.Set(t.timer, t.nextBurst)
+	if t.nextBurst != never && p.targets.Open(id) {
+		p.loop.Set(t.Timer, t.nextBurst)
 	}
 	p.complete(b)
 }
@@ -140,9 +140,9 @@ func (p *Pinger) Verdict(id, tag uint32, r *prober.Result) {
 		return
 	case prober.Replied:
 		u.sample.Add(r.RTT)
-		p.targets[id].stamped = 0
+		p.targets.Entries[id].stamped = 0
 		if r.Stamped {
-			p.targets[id].stamped = seconds(p.loop.Now())
+			p.targets.Entries[id].stamped = seconds(p.loop.Now())
 		}
 	case prober.Unknown:
 		u.unknown++
@@ -157,7 +157,7 @@ func (p *Pinger) Verdict(id, tag uint32, r *prober.Result) {
 }
 
 func (p *Pinger) find(id uint32, number uint16) int32 {
-	b := p.targets[id].awaited
+	b := p.targets.Entries[id].awaited
 	for b != none && p.bursts[b].number != number {
 		b = p.bursts[b].next
 	}
@@ -168,7 +168,7 @@ func (p *Pinger) find(id uint32, number uint16) int32 {
 // verdict.
 func (p *Pinger) complete(b int32) {
 	u := &p.bursts[b]
-	t := &p.targets[u.target]
+	t := &p.targets.Entries[u.target]
 	if u.ended < u.count || t.sending == b {
 		return
 	}
@@ -177,14 +177,14 @@ func (p *Pinger) complete(b int32) {
 		Late: int(u.late), Duplicate: int(u.duplicate), Ended: p.loop.Wall(),
 	}
 	u.sample.Fill(&p.result)
-	id, key, cause := u.target, t.key, syscall.Errno(u.cause)
+	id, key, cause := u.target, t.Key, syscall.Errno(u.cause)
 	p.closeBurst(b)
 	p.done(key, &p.result, cause)
 	p.settle(id)
 }
 
 func (p *Pinger) closeBurst(b int32) {
-	at := &p.targets[p.bursts[b].target].awaited
+	at := &p.targets.Entries[p.bursts[b].target].awaited
 	for *at != b {
 		at = &p.bursts[*at].next
 	}
@@ -195,14 +195,10 @@ func (p *Pinger) closeBurst(b int32) {
 
 // settle frees a removed target when its last burst is complete.
 func (p *Pinger) settle(id uint32) {
-	t := &p.targets[id]
-	if !t.used || !t.removed || t.awaited != none {
-		return
+	t := &p.targets.Entries[id]
+	plan := t.plan
+	if p.targets.Settle(id, t.awaited == none) {
+		p.planUses[plan]--
+		p.loop.Retune()
 	}
-	t.used = false
-	p.planUses[t.plan]--
-	p.loop.FreeTimer(t.timer)
-	p.free = append(p.free, id)
-	p.live--
-	p.loop.Retune()
 }

@@ -52,13 +52,10 @@ type Pinger struct {
 	planUses  []int
 	planIndex map[Plan]uint32
 
-	targets []target
-	free    []uint32
+	targets prober.Table[target, *target]
 	bursts  []burst
 	unused  []int32
 	open    int // bursts that are not complete
-	live    int // targets in use
-	stopped bool
 
 	missed atomic.Uint64
 	late   atomic.Uint64
@@ -73,15 +70,15 @@ type target struct {
 	nextPing  int64
 	to        rawsock.Addr
 	stamped   int32 // when it last answered a ping that was stamped as it left, mono s; 0: it did not
-	key       uint32
 	plan      uint32
-	timer     prober.Timer
-	sending   int32  // the burst that is being sent; none
-	awaited   int32  // head of the list of its bursts that are not complete
-	bursts    uint16 // bursts so far, modulo 2^16: the upper half of a probe's tag
-	used      bool
-	removed   bool
+	sending   int32 // the burst that is being sent; none
+	awaited   int32 // head of the list of its bursts that are not complete
+
+	prober.Entry // its Round is the upper half of a probe's tag
 }
+
+// idle reports whether no burst is being sent.
+func (t *target) idle() bool { return t.sending == none }
 
 // burst is one burst that is not complete.
 type burst struct {
@@ -111,31 +108,17 @@ const MinPeriod = 100 * time.Microsecond
 // New makes the pinger of a loop and attaches it.
 func New(loop *prober.Loop, done Done) *Pinger {
 	p := &Pinger{loop: loop, done: done, planIndex: map[Plan]uint32{}}
-	p.client = loop.Attach(p)
+	p.client = p.targets.Attach(loop, p)
 	return p
 }
 
 // Add adds a target whose first burst starts at mono (ns); below 0 it waits
 // for Start. key comes back with its results.
 func (p *Pinger) Add(key uint32, to rawsock.Addr, plan Plan, at int64) uint32 {
-	var id uint32
-	if n := len(p.free); n > 0 {
-		id, p.free = p.free[n-1], p.free[:n-1]
-	} else {
-		id = uint32(len(p.targets))
-		p.targets = append(p.targets, target{})
-	}
 	if plan.Period > 0 {
 		plan.Period = max(plan.Period, MinPeriod)
 	}
-	t := &p.targets[id]
-	// The burst count goes on over the uses of the entry, so that a duplicate
-	// for its former owner is not taken for the new one's.
-	*t = target{
-		to: to, key: key, plan: p.share(plan), bursts: t.bursts, nextBurst: never,
-		sending: none, awaited: none, used: true, timer: p.loop.NewTimer(p.client, id),
-	}
-	p.live++
+	id := p.targets.Add(key, target{to: to, plan: p.share(plan), nextBurst: never, sending: none, awaited: none})
 	p.loop.Retune()
 	if at >= 0 {
 		p.Start(id, at)
@@ -157,31 +140,24 @@ func (p *Pinger) share(plan Plan) uint32 {
 
 // Start lets the next burst of a target begin at mono (ns).
 func (p *Pinger) Start(id uint32, at int64) {
-	t := &p.targets[id]
-	if p.stopped || t.removed {
+	if !p.targets.Open(id) {
 		return
 	}
+	t := &p.targets.Entries[id]
 	t.nextBurst = at
-	if t.sending == none {
-		p.loop.Set(t.timer, at)
+	if t.idle() {
+		p.loop.Set(t.Timer, at)
 	}
 }
 
 // Remove takes a target away. What is in flight is finished and handed over.
 func (p *Pinger) Remove(id uint32) {
-	p.targets[id].removed = true
+	p.targets.Remove(id)
 	p.settle(id)
 }
 
 // Stop starts no more bursts; those that have begun are finished.
-func (p *Pinger) Stop() {
-	p.stopped = true
-	for i := range p.targets {
-		if t := &p.targets[i]; t.used && t.sending == none {
-			p.loop.Stop(t.timer)
-		}
-	}
-}
+func (p *Pinger) Stop() { p.targets.Stop((*target).idle) }
 
 // Stats is the pinger's account of itself since it was made.
 type Stats struct {

@@ -51,48 +51,37 @@ type Finder struct {
 	loop    *prober.Loop
 	client  uint8
 	done    Done
-	targets []target
-	free    []uint32
-	active  int
-	stopped bool
+	targets prober.Table[target, *target]
 }
 
 type target struct {
+	prober.Entry // its Round counts searches and checks
+
 	to      rawsock.Addr
-	key     uint32
 	plan    Plan
-	timer   prober.Timer
 	run     *run // the round that is under way, nil when none is
 	known   vitals.MTU
 	raised  int64 // when the interface's MTU was last tried, mono ns
-	runs    uint8 // searches and checks so far, modulo 2^8
 	misses  uint8 // rounds in a row in which the known size was lost, a small one not
 	silence uint8 // rounds in a row in which a router did not report what it had reported
 	strays  uint8 // rounds in a row in which a black hole seemed to have come nearer
 	beyond  bool  // the next look at a black hole is behind it
-	used    bool
-	removed bool
 }
+
+// idle reports whether no round is under way.
+func (e *target) idle() bool { return e.run == nil }
 
 // New makes the finder of a loop and attaches it.
 func New(loop *prober.Loop, done Done) *Finder {
 	f := &Finder{loop: loop, done: done}
-	f.client = loop.Attach(f)
+	f.client = f.targets.Attach(loop, f)
 	return f
 }
 
 // Add adds a target whose first round starts at mono (ns); below 0 it waits for
 // Start.
 func (f *Finder) Add(key uint32, to rawsock.Addr, plan Plan, at int64) uint32 {
-	var id uint32
-	if n := len(f.free); n > 0 {
-		id, f.free = f.free[n-1], f.free[:n-1]
-	} else {
-		id = uint32(len(f.targets))
-		f.targets = append(f.targets, target{})
-	}
-	e := &f.targets[id]
-	*e = target{to: to, key: key, plan: plan, runs: e.runs, timer: f.loop.NewTimer(f.client, id), used: true}
+	id := f.targets.Add(key, target{to: to, plan: plan})
 	if at >= 0 {
 		f.Start(id, at)
 	}
@@ -102,35 +91,28 @@ func (f *Finder) Add(key uint32, to rawsock.Addr, plan Plan, at int64) uint32 {
 // Start lets the next round of a target begin at mono (ns), if none is under
 // way.
 func (f *Finder) Start(id uint32, at int64) {
-	if e := &f.targets[id]; e.run == nil && !f.stopped && !e.removed {
-		f.loop.Set(e.timer, at)
+	if e := &f.targets.Entries[id]; e.idle() && f.targets.Open(id) {
+		f.loop.Set(e.Timer, at)
 	}
 }
 
 // Remove takes a target away. A round that is under way ends with its next
 // verdict, and is handed over.
 func (f *Finder) Remove(id uint32) {
-	f.targets[id].removed = true
-	f.settle(id)
+	f.targets.Remove(id)
+	f.targets.Settle(id, f.targets.Entries[id].idle())
 }
 
 // Stop begins no more rounds; those under way end with their next verdict.
-func (f *Finder) Stop() {
-	f.stopped = true
-	for i := range f.targets {
-		if e := &f.targets[i]; e.used && e.run == nil {
-			f.loop.Stop(e.timer)
-		}
-	}
-}
+func (f *Finder) Stop() { f.targets.Stop((*target).idle) }
 
 // Idle is for prober.
-func (f *Finder) Idle() bool { return f.active == 0 }
+func (f *Finder) Idle() bool { return !f.targets.Busy() }
 
 // Demand is for prober: while a round is under way, an answer decides what is
 // sent next.
 func (f *Finder) Demand() prober.Demand {
-	if f.active == 0 {
+	if !f.targets.Busy() {
 		return prober.Demand{}
 	}
 	return prober.Demand{Spacing: 10 * time.Millisecond}
@@ -138,23 +120,23 @@ func (f *Finder) Demand() prober.Demand {
 
 // Due is for prober: a round is to begin.
 func (f *Finder) Due(id uint32, now int64) {
-	e := &f.targets[id]
+	e := &f.targets.Entries[id]
 	switch {
-	case f.stopped, e.removed, e.run != nil:
+	case !f.targets.Open(id), !e.idle():
 	case f.loop.Congested():
-		f.loop.Set(e.timer, now+int64(20*time.Millisecond))
+		f.loop.Set(e.Timer, now+int64(20*time.Millisecond))
 	case f.loop.Info().Kind == rawsock.UDP:
-		f.setActive(+1)
+		f.targets.Begin()
 		f.hand(id, false, syscall.EOPNOTSUPP) // no echo request can be sent
 	default:
-		f.setActive(+1)
+		f.targets.Begin()
 		f.begin(id)
 	}
 }
 
 // begin begins a round: the search, or where its outcome is known the check.
 func (f *Finder) begin(id uint32) {
-	e := &f.targets[id]
+	e := &f.targets.Entries[id]
 	if e.known.Size > 0 {
 		f.renew(id, newCheck(e, f.loop.IPv6(), f.loop.Now()))
 		return
@@ -165,8 +147,8 @@ func (f *Finder) begin(id uint32) {
 // renew lets a search or check begin. The verdicts of what was before do not
 // concern it.
 func (f *Finder) renew(id uint32, s steps) {
-	e := &f.targets[id]
-	e.runs++
+	e := &f.targets.Entries[id]
+	e.Round++
 	before := e.run
 	e.run = &run{steps: s, timeout: int64(e.plan.Timeout)}
 	if before != nil {
@@ -177,11 +159,11 @@ func (f *Finder) renew(id uint32, s steps) {
 
 // Verdict is for prober.
 func (f *Finder) Verdict(id, tag uint32, v *prober.Result) {
-	e := &f.targets[id]
-	if e.run == nil || uint8(tag>>24) != e.runs || v.Verdict == prober.Duplicate {
+	e := &f.targets.Entries[id]
+	if e.run == nil || uint8(tag>>24) != uint8(e.Round) || v.Verdict == prober.Duplicate {
 		return // of a round that is over
 	}
-	if f.stopped || e.removed {
+	if !f.targets.Open(id) {
 		f.hand(id, false, 0)
 		return
 	}
@@ -196,7 +178,7 @@ func (f *Finder) Verdict(id, tag uint32, v *prober.Result) {
 
 // advance sends what the steps want next, or ends them.
 func (f *Finder) advance(id uint32) {
-	e := &f.targets[id]
+	e := &f.targets.Entries[id]
 	size, ttl, ok := e.run.steps.next()
 	if ok && e.run.sent < mostProbes {
 		f.ask(id, size, ttl)
@@ -237,7 +219,7 @@ const mostProbes = 300
 const steadyChecksum = 0x4d54
 
 func (f *Finder) ask(id uint32, size, ttl int) {
-	e := &f.targets[id]
+	e := &f.targets.Entries[id]
 	checksum := e.plan.Checksum
 	if checksum == 0 {
 		checksum = steadyChecksum
@@ -246,7 +228,7 @@ func (f *Finder) ask(id uint32, size, ttl int) {
 	f.loop.Send(f.client, &prober.Probe{
 		To: e.to, From: e.plan.From, Iface: e.plan.Iface, TOS: e.plan.TOS, DF: true, Checksum: checksum,
 		Size: size - headers(f.loop.IPv6()), Timeout: time.Duration(e.run.patience()), TTL: uint8(ttl),
-		Ref: id, Tag: uint32(e.runs)<<24 | uint32(ttl)<<16 | uint32(size),
+		Ref: id, Tag: uint32(e.Round)<<24 | uint32(ttl)<<16 | uint32(size),
 	})
 }
 
@@ -257,7 +239,7 @@ const mostRepeats = 4
 // finish takes what a search has found. What differs from what is known is
 // looked for again at once, until two in a row agree.
 func (f *Finder) finish(id uint32, found vitals.MTU) {
-	e := &f.targets[id]
+	e := &f.targets.Entries[id]
 	r := e.run
 	e.misses, e.silence, e.strays = 0, 0, 0
 	switch {
@@ -276,31 +258,12 @@ func (f *Finder) finish(id uint32, found vitals.MTU) {
 }
 
 func (f *Finder) hand(id uint32, changed bool, cause syscall.Errno) {
-	e := &f.targets[id]
+	e := &f.targets.Entries[id]
 	e.run = nil
-	f.setActive(-1)
+	f.targets.End()
 	if !e.plan.Once {
 		f.Start(id, f.loop.Now()+int64(e.plan.Pause))
 	}
-	f.done(e.key, e.known, changed, cause)
-	f.settle(id)
-}
-
-func (f *Finder) setActive(d int) {
-	before := f.active
-	f.active += d
-	if before == 0 || f.active == 0 {
-		f.loop.Retune()
-	}
-}
-
-// settle frees a removed target when no round of it is under way.
-func (f *Finder) settle(id uint32) {
-	e := &f.targets[id]
-	if !e.used || !e.removed || e.run != nil {
-		return
-	}
-	f.loop.FreeTimer(e.timer)
-	*e = target{runs: e.runs}
-	f.free = append(f.free, id)
+	f.done(e.Key, e.known, changed, cause)
+	f.targets.Settle(id, true)
 }

@@ -11,8 +11,8 @@ import (
 
 // begin lets all flows of a target be traced side by side.
 func (t *Tracer) begin(id uint32) {
-	e, now := &t.targets[id], t.loop.Now()
-	e.traces++
+	e, now := &t.targets.Entries[id], t.loop.Now()
+	e.Round++
 	err := t.setSource(e)
 	for i := range e.flows {
 		f := &e.flows[i]
@@ -51,7 +51,7 @@ func (t *Tracer) setSource(e *target) (err error) {
 // or ends the trace when all its flows have ended. timed tells that the time for it
 // has come, and not an answer.
 func (t *Tracer) advance(id uint32, now int64, timed bool) {
-	e := &t.targets[id]
+	e := &t.targets.Entries[id]
 	e.sending = true
 	next, over := int64(-1), true
 	for i := range e.flows {
@@ -73,7 +73,7 @@ func (t *Tracer) advance(id uint32, now int64, timed bool) {
 		t.finish(id)
 		return
 	}
-	t.loop.Set(e.timer, next)
+	t.loop.Set(e.Timer, next)
 }
 
 // maxRepeats is how often a trace that differs is made again at most, while
@@ -87,7 +87,7 @@ const maxRepeats = 4
 // change but a router that spreads the packets of a flow. All flows are asked
 // again, so that a link that moves is one change.
 func (t *Tracer) finish(id uint32) {
-	e := &t.targets[id]
+	e := &t.targets.Entries[id]
 	if cause := e.spoiled(); cause != 0 {
 		t.hand(id, nil, false, cause)
 		return
@@ -95,7 +95,7 @@ func (t *Tracer) finish(id uint32) {
 	for i := range e.flows {
 		e.flows[i].take()
 	}
-	if e.differs() && !e.confirmed() && !t.stopped && !e.removed {
+	if e.differs() && !e.confirmed() && t.targets.Open(id) {
 		for i := range e.flows {
 			e.flows[i].differing = e.flows[i].path
 		}
@@ -199,17 +199,17 @@ func (e *target) path() *vitals.Path {
 
 // hand hands a trace over, and lets the next one begin in its time.
 func (t *Tracer) hand(id uint32, path *vitals.Path, changed bool, cause syscall.Errno) {
-	e := &t.targets[id]
+	e := &t.targets.Entries[id]
 	for i := range e.flows {
 		f := &e.flows[i]
 		f.run, f.path, f.differing = nil, nil, nil
 	}
 	e.active, e.repeats = false, 0
-	t.loop.Stop(e.timer)
-	t.setActive(-1)
+	t.loop.Stop(e.Timer)
+	t.targets.End()
 	if !e.plan.Once {
 		t.Start(id, t.loop.Now()+int64(e.plan.Pause))
 	}
-	t.done(e.key, path, changed, cause)
-	t.settle(id)
+	t.done(e.Key, path, changed, cause)
+	t.targets.Settle(id, true)
 }

@@ -13,12 +13,11 @@ import (
 
 // target is one that is traced.
 type target struct {
+	prober.Entry // its Round is the upper half of a probe's tag
+
 	to     rawsock.Addr
 	from   rawsock.Addr // source address of the trace that is under way
-	key    uint32
 	plan   Plan
-	timer  prober.Timer
-	traces uint16 // so far, modulo 2^16: the upper half of a probe's tag
 	flows  []flow
 	active bool // a trace is under way
 	// sending tells that probes are being asked for: one that is refused at once
@@ -27,8 +26,6 @@ type target struct {
 	// repeats counts the traces that are made again because they differ from the
 	// memory.
 	repeats uint8
-	used    bool
-	removed bool
 }
 
 // flow is what is known of one flow to a target.
@@ -43,13 +40,16 @@ type flow struct {
 	path, differing *vitals.Path
 }
 
-func (e *target) init(key uint32, to rawsock.Addr, plan Plan, timer prober.Timer) {
-	*e = target{to: to, key: key, plan: plan, timer: timer, traces: e.traces, used: true}
-	e.flows = make([]flow, max(1, plan.Flows))
-	for i := range e.flows {
-		e.flows[i].sum = Checksum(to, i)
+func newTarget(to rawsock.Addr, plan Plan) target {
+	flows := make([]flow, max(1, plan.Flows))
+	for i := range flows {
+		flows[i].sum = Checksum(to, i)
 	}
+	return target{to: to, plan: plan, flows: flows}
 }
+
+// idle reports whether no trace is under way.
+func (e *target) idle() bool { return !e.active }
 
 // Checksum chooses the constant checksum of the ICMP probes of a flow. It is
 // the same each time, so that a restart of the program does not look like a
@@ -78,6 +78,6 @@ func (e *target) probe(id uint32, flow int, ttl uint8) prober.Probe {
 		Method: e.plan.Method, To: e.to, From: e.from, Iface: e.plan.Iface, TOS: e.plan.TOS,
 		Size: probeSize, Timeout: e.plan.Timeout, TTL: ttl,
 		Checksum: e.flows[flow].sum, Port: e.plan.Port, Flow: uint8(flow),
-		Ref: id, Tag: uint32(e.traces)<<16 | uint32(ttl)<<8 | uint32(flow),
+		Ref: id, Tag: uint32(e.Round)<<16 | uint32(ttl)<<8 | uint32(flow),
 	}
 }

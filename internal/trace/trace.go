@@ -49,31 +49,21 @@ type Tracer struct {
 	loop    *prober.Loop
 	client  uint8
 	done    Done
-	targets []target
-	free    []uint32
-	active  int
-	stopped bool
+	targets prober.Table[target, *target]
 	routers *routers
 }
 
 // New makes the tracer of a loop and attaches it.
 func New(loop *prober.Loop, done Done) *Tracer {
 	t := &Tracer{loop: loop, done: done, routers: newRouters()}
-	t.client = loop.Attach(t)
+	t.client = t.targets.Attach(loop, t)
 	return t
 }
 
 // Add adds a target whose first trace starts at mono (ns); below 0 it waits for
 // Start.
 func (t *Tracer) Add(key uint32, to rawsock.Addr, plan Plan, at int64) uint32 {
-	var id uint32
-	if n := len(t.free); n > 0 {
-		id, t.free = t.free[n-1], t.free[:n-1]
-	} else {
-		id = uint32(len(t.targets))
-		t.targets = append(t.targets, target{})
-	}
-	t.targets[id].init(key, to, plan, t.loop.NewTimer(t.client, id))
+	id := t.targets.Add(key, newTarget(to, plan))
 	if at >= 0 {
 		t.Start(id, at)
 	}
@@ -83,46 +73,28 @@ func (t *Tracer) Add(key uint32, to rawsock.Addr, plan Plan, at int64) uint32 {
 // Start lets the next trace of a target begin at mono (ns), if none is under
 // way.
 func (t *Tracer) Start(id uint32, at int64) {
-	if e := &t.targets[id]; !e.active && !t.stopped && !e.removed {
-		t.loop.Set(e.timer, at)
+	if e := &t.targets.Entries[id]; !e.active && t.targets.Open(id) {
+		t.loop.Set(e.Timer, at)
 	}
 }
 
 // Remove takes a target away. A trace that is under way is finished and handed
 // over.
 func (t *Tracer) Remove(id uint32) {
-	t.targets[id].removed = true
-	t.settle(id)
-}
-
-// settle frees a removed target when no trace of it is under way.
-func (t *Tracer) settle(id uint32) {
-	e := &t.targets[id]
-	if !e.used || !e.removed || e.active {
-		return
-	}
-	t.loop.FreeTimer(e.timer)
-	*e = target{traces: e.traces}
-	t.free = append(t.free, id)
+	t.targets.Remove(id)
+	t.targets.Settle(id, t.targets.Entries[id].idle())
 }
 
 // Stop begins no more traces; those under way are finished.
-func (t *Tracer) Stop() {
-	t.stopped = true
-	for i := range t.targets {
-		if e := &t.targets[i]; e.used && !e.active {
-			t.loop.Stop(e.timer)
-		}
-	}
-}
+func (t *Tracer) Stop() { t.targets.Stop((*target).idle) }
 
 // Idle is for prober.
-func (t *Tracer) Idle() bool { return t.active == 0 }
+func (t *Tracer) Idle() bool { return !t.targets.Busy() }
 
 // Demand is for prober: while a trace is under way, an answer decides what is
 // sent next, so the tick must be short beside an RTT.
 func (t *Tracer) Demand() prober.Demand {
-	if t.active == 0 {
+	if !t.targets.Busy() {
 		return prober.Demand{}
 	}
 	return prober.Demand{Spacing: 4 * time.Millisecond}
@@ -131,16 +103,16 @@ func (t *Tracer) Demand() prober.Demand {
 // Due is for prober: a trace is to begin, or a hop has been silent for long
 // enough.
 func (t *Tracer) Due(id uint32, now int64) {
-	e := &t.targets[id]
+	e := &t.targets.Entries[id]
 	switch {
 	case e.active:
 		t.advance(id, now, true)
-	case t.stopped || e.removed:
+	case !t.targets.Open(id):
 	case t.loop.Congested() || t.loop.Delay() > mostDelay:
-		t.loop.Set(e.timer, now+int64(mostDelay))
+		t.loop.Set(e.Timer, now+int64(mostDelay))
 	default:
 		e.active = true
-		t.setActive(+1)
+		t.targets.Begin()
 		t.begin(id)
 	}
 }
@@ -149,18 +121,10 @@ func (t *Tracer) Due(id uint32, now int64) {
 // are under way are finished first, which tells later ones where to look.
 const mostDelay = 20 * time.Millisecond
 
-func (t *Tracer) setActive(d int) {
-	before := t.active
-	t.active += d
-	if before == 0 || t.active == 0 {
-		t.loop.Retune()
-	}
-}
-
 // Verdict is for prober.
 func (t *Tracer) Verdict(id, tag uint32, r *prober.Result) {
-	e := &t.targets[id]
-	if !e.active || uint16(tag>>16) != e.traces || r.Verdict == prober.Duplicate {
+	e := &t.targets.Entries[id]
+	if !e.active || uint16(tag>>16) != e.Round || r.Verdict == prober.Duplicate {
 		return // of a trace that is over
 	}
 	e.flows[uint8(tag)].run.take(uint8(tag>>8), r, e.to, t.loop.Now())
