@@ -7,8 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
+
+	"connmonitor/internal/config"
+	"connmonitor/internal/mmdb"
 )
 
 const usage = `usage: connmonitor [flags] [FILE]
@@ -36,8 +37,7 @@ type command struct {
 	file    string // "" and "-": standard input
 	log     string
 	err     string
-	asnDB   string  // a file of AS numbers; "": none
-	asnDNS  bool    // AS numbers are asked for by DNS
+	asn     mmdb.Source
 	rate    float64 // 0: no cap
 	quiet   bool
 	check   bool
@@ -64,9 +64,12 @@ func parse(args []string) (*command, error) {
 	f.BoolVar(&c.quiet, "quiet", false, "")
 	f.StringVar(&c.log, "log", "", "")
 	f.StringVar(&c.err, "err", "", "")
-	f.StringVar(&c.asnDB, "asn-db", "", "")
-	f.Func("asn", "", c.setASN)
-	f.Func("rate", "", c.setRate)
+	f.StringVar(&c.asn.File, "asn-db", "", "")
+	f.Func("asn", "", c.asn.Set)
+	f.Func("rate", "", func(text string) (err error) {
+		c.rate, err = config.ParseRate(text)
+		return err
+	})
 	var files []string
 	for rest := args; ; {
 		if err := f.Parse(rest); err != nil {
@@ -77,8 +80,8 @@ func parse(args []string) (*command, error) {
 		}
 		files, rest = append(files, rest[0]), rest[1:]
 	}
-	if c.asnDB != "" && c.asnDNS {
-		return nil, fmt.Errorf("AS numbers come from --asn-db or by --asn dns, not both (%w)", errUsage)
+	if err := c.asn.Check(); err != nil {
+		return nil, fmt.Errorf("%w (%w)", err, errUsage)
 	}
 	if len(files) > 1 {
 		return nil, fmt.Errorf("one FILE is wanted, not %d (%w)", len(files), errUsage)
@@ -87,23 +90,6 @@ func parse(args []string) (*command, error) {
 		c.file = files[0]
 	}
 	return c, nil
-}
-
-func (c *command) setRate(text string) error {
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(v > 0) || math.IsInf(v, 0) {
-		return errors.New("must be a number of probes a second, more than 0")
-	}
-	c.rate = v
-	return nil
-}
-
-func (c *command) setASN(text string) error {
-	if text != "dns" {
-		return errors.New(`must be "dns"; a file of AS numbers is --asn-db FILE`)
-	}
-	c.asnDNS = true
-	return nil
 }
 
 // stdin reports whether the configuration comes from standard input.

@@ -21,8 +21,8 @@ func (s *session) drop(c *config.Config) func() error {
 		need.Raw = slices.ContainsFunc(c.Targets, func(t vitals.Target) bool { return t.DF || t.MTU || t.Method != vitals.MethodICMP })
 	} else {
 		need.Raw, need.Read = true, []string{s.command.file}
-		if s.command.asnDB != "" {
-			need.Read = append(need.Read, s.command.asnDB)
+		if file := s.command.asn.File; file != "" {
+			need.Read = append(need.Read, file)
 		}
 	}
 	for _, path := range []string{s.command.log, s.command.err} {

@@ -234,7 +234,7 @@ func (s *session) check(c *config.Config) int {
 
 func (s *session) monitor(ctx context.Context, c *config.Config, reload <-chan struct{}) int {
 	n := &notices{session: s}
-	hops, reloadHops, err := s.hops()
+	hops, file, err := s.command.asn.Hops()
 	if err != nil {
 		s.log.Error("ASNError", "%v", err)
 		s.supervisor.Status(notStarted(err))
@@ -242,7 +242,7 @@ func (s *session) monitor(ctx context.Context, c *config.Config, reload <-chan s
 	}
 	o := monitor.Options{Observer: n, Config: c, Output: s.output, Log: s.log, Opened: s.drop(c), Hops: hops}
 	if !s.command.stdin() {
-		o.Load = s.loadAgain(reloadHops)
+		o.Load = s.loadWith(file)
 	}
 	if s.command.rate > 0 {
 		o.Vantage = vantage.Options{Pace: prober.NewPace(s.command.rate)}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"connmonitor/internal/config"
+	"connmonitor/internal/mmdb"
 	"connmonitor/internal/vitals"
 )
 
@@ -49,8 +50,7 @@ type command struct {
 	settings vitals.Settings
 	hosts    []string
 	rate     float64
-	asnDB    string // a file of AS numbers; "": none
-	asnDNS   bool   // AS numbers are asked for by DNS
+	asn      mmdb.Source
 	interval time.Duration
 	ipv4     bool
 	ipv6     bool
@@ -102,16 +102,10 @@ func options() []option {
 			return err
 		}},
 		{long: "asn-db", set: func(c *command, v string) error {
-			c.asnDB = v
+			c.asn.File = v
 			return nil
 		}},
-		{long: "asn", set: func(c *command, v string) error {
-			if v != "dns" {
-				return errors.New(`must be "dns"; a file of AS numbers is --asn-db FILE`)
-			}
-			c.asnDNS = true
-			return nil
-		}},
+		{long: "asn", set: func(c *command, v string) error { return c.asn.Set(v) }},
 		{short: 'p', long: "pings", set: func(c *command, v string) (err error) {
 			c.settings.NumPings, err = integer(v, 65535)
 			return err
@@ -140,11 +134,8 @@ func options() []option {
 			return nil
 		}},
 		{long: "rate", set: func(c *command, v string) (err error) {
-			c.rate, err = strconv.ParseFloat(v, 64)
-			if err != nil || !(c.rate > 0) || math.IsInf(c.rate, 0) {
-				return errors.New("must be a number of probes a second, more than 0")
-			}
-			return nil
+			c.rate, err = config.ParseRate(v)
+			return err
 		}},
 	}
 }
@@ -191,10 +182,11 @@ func (c *command) complete() error {
 		return fmt.Errorf("no host given: %w", errUsage)
 	case c.ipv4 && c.ipv6:
 		return fmt.Errorf("-4 and -6 exclude each other: %w", errUsage)
-	case c.asnDB != "" && c.asnDNS:
-		return fmt.Errorf("AS numbers come from --asn-db or by --asn dns, not both: %w", errUsage)
 	case !s.Ping && !s.Trace && !s.Scan:
 		return fmt.Errorf("nothing to measure: --no-ping without --trace or --port-scan: %w", errUsage)
+	}
+	if err := c.asn.Check(); err != nil {
+		return fmt.Errorf("%w: %w", err, errUsage)
 	}
 	return nil
 }

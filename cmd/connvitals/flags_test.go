@@ -60,8 +60,8 @@ func TestParse(t *testing.T) {
 		{"--method tcp --port 8443 --flows=16 a", but(func(c *command) {
 			c.settings.Trace, c.settings.Method, c.settings.Port, c.settings.Flows = true, vitals.MethodTCP, 8443, 16
 		}, "a")},
-		{"-t --asn-db x.mmdb a", but(func(c *command) { c.settings.Trace, c.asnDB = true, "x.mmdb" }, "a")},
-		{"-t --asn dns a", but(func(c *command) { c.settings.Trace, c.asnDNS = true, true }, "a")},
+		{"-t --asn-db x.mmdb a", but(func(c *command) { c.settings.Trace, c.asn.File = true, "x.mmdb" }, "a")},
+		{"-t --asn dns a", but(func(c *command) { c.settings.Trace, c.asn.DNS = true, true }, "a")},
 		{"-t --details a", but(func(c *command) { c.settings.Trace, c.settings.Details = true, true }, "a")},
 		{"-j a", but(func(c *command) { c.settings.JSON = true }, "a")},
 		{"--payload-size 1337 a", but(func(c *command) { c.settings.Payload = 1337 }, "a")},

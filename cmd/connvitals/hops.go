@@ -7,26 +7,16 @@ import (
 	"sync"
 	"time"
 
-	"connmonitor/internal/mmdb"
 	"connmonitor/internal/resolve"
 )
 
 // hopNames makes what tells more of the hops of traces; nil when nobody asked.
 func (c *command) hopNames() (*resolve.Hops, error) {
-	names := resolve.NewNames(nil, resolve.CacheOptions{})
-	switch {
-	case !c.settings.Details || !c.settings.Trace:
+	if !c.settings.Details || !c.settings.Trace {
 		return nil, nil
-	case c.asnDNS:
-		return resolve.NewHops(names, resolve.NewOrigins(nil, "", resolve.CacheOptions{})), nil
-	case c.asnDB == "":
-		return resolve.NewHops(names, nil), nil
 	}
-	file, err := mmdb.Open(c.asnDB)
-	if err != nil {
-		return nil, err
-	}
-	return resolve.NewHops(names, file), nil
+	hops, _, err := c.asn.Hops()
+	return hops, err
 }
 
 // namesTime is how long the names of all hops are waited for; what is not known

@@ -3,8 +3,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -12,6 +15,16 @@ import (
 // may have a fraction, or a number with a unit (us, ms, s, m, h); 0 to 100
 // years.
 func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }
+
+// ParseRate reads a number of probes a second, more than 0, that may have a
+// fraction.
+func ParseRate(text string) (perSecond float64, err error) {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(v > 0) || math.IsInf(v, 0) {
+		return 0, errors.New("must be a number of probes a second, more than 0")
+	}
+	return v, nil
+}
 
 // ParseHost reads one host: an address, which it returns, or a host name, for
 // which it returns the zero Addr. An error says what is wrong with either.
