@@ -33,6 +33,7 @@ build: ## both programs, static, into bin/
 		GOOS=linux GOARCH=$(GOARCH) $(GO) build -trimpath -buildvcs=false \
 			-ldflags '-s -w -X main.version=$(VERSION)' -o $(BINDIR)/$$p ./cmd/$$p || exit; \
 	done
+	@scripts/licences.sh >$(BINDIR)/third-party-licences
 
 .PHONY: run
 run: build ## build, then monitor what examples/first.conf names
@@ -87,7 +88,7 @@ BASHDIR    ?= $(PREFIX)/share/bash-completion/completions
 # missing or older than a source, or where an architecture is asked for: root
 # need not have Go, and leaves no files of its own in a checkout. Who calls
 # sudo is asked to build first, but not where the place is another's (DESTDIR).
-BUILT   := $(addprefix $(BINDIR)/,$(PROGRAMS))
+BUILT   := $(addprefix $(BINDIR)/,$(PROGRAMS) third-party-licences)
 SOURCES := VERSION go.mod go.sum \
 	$(shell find cmd/ internal/ -type f ! -name '*_test.go' ! -path '*/testdata/*')
 
@@ -104,12 +105,12 @@ install: $(BUILT) ## all that the packages have, below $(DESTDIR)$(PREFIX), $(DE
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8 \
 		$(DOCDIR)/examples $(BASHDIR) $(ZSHDIR) $(SYSCONFDIR)/default $(SYSCONFDIR)/logrotate.d \
 		$(addprefix $(SYSTEMDDIR)/,systemd/system sysctl.d sysusers.d tmpfiles.d))
-	install -m 0755 $(BUILT) $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 $(addprefix $(BINDIR)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
 	@set -e; for page in $(MAN1) $(MAN5) $(MAN8); do \
 		to=$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}.gz; \
 		gzip -9n <$$page >$$to; chmod 0644 $$to; \
 	done
-	install -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOCDIR)/
+	install -m 0644 README.md CHANGELOG.md LICENSE $(BINDIR)/third-party-licences $(DESTDIR)$(DOCDIR)/
 	install -m 0644 examples/*.conf $(DESTDIR)$(DOCDIR)/examples/
 	@set -e; for p in $(PROGRAMS); do \
 		install -m 0644 packaging/completions/$$p.bash $(DESTDIR)$(BASHDIR)/$$p; \
