@@ -87,7 +87,8 @@ type measurement struct {
 type host struct {
 	target  vitals.Target
 	addr    netip.Addr
-	err     error // why it could not be measured
+	lookup  time.Duration // of its name; 0 for a literal address
+	err     error         // why it could not be measured
 	ping    *vitals.Ping
 	path    *vitals.Path
 	scan    *vitals.Scan
@@ -165,7 +166,9 @@ func (h *host) resolve(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
+	begun := time.Now()
 	h.addr, h.err = resolve.Once(ctx, nil, h.target.Name, h.target.Family)
+	h.lookup = time.Since(begun)
 }
 
 // allowed reports whether anything that was asked for is possible, and logs
@@ -288,7 +291,9 @@ func (m *measurement) print(stdout io.Writer) int {
 		if h.spoiled != nil {
 			m.log.Error("LocalError", "%s: %v", h.target.Name, h.spoiled)
 		}
-		r := vitals.Record{Target: &h.target, Addr: h.addr, Time: time.Now(), Ping: h.ping, Path: h.path, Scan: h.scan}
+		r := vitals.Record{
+			Target: &h.target, Addr: h.addr, Time: time.Now(), Lookup: h.lookup, Ping: h.ping, Path: h.path, Scan: h.scan,
+		}
 		if r.Empty() {
 			continue
 		}

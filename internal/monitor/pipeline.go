@@ -92,6 +92,8 @@ func (m *Monitor) Scanned(key uint32, scan *vitals.Scan, err error) {
 		return
 	}
 	defer t.mu.Unlock()
+	now := time.Now()
+	m.auditor.measured(now)
 	if err != nil {
 		m.fault(t, faultScan, err.Error())
 	} else {
@@ -101,5 +103,5 @@ func (m *Monitor) Scanned(key uint32, scan *vitals.Scan, err error) {
 		m.roundScan(t, scan)
 		return
 	}
-	m.emitter.emit(&vitals.Record{Target: &t.Target, Addr: t.addr, Time: time.Now(), Scan: scan})
+	m.emitter.emit(&vitals.Record{Target: &t.Target, Addr: t.addr, Time: now, Lookup: t.lookup(), Scan: scan})
 }

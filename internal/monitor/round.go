@@ -67,7 +67,9 @@ func (m *Monitor) roundStep(t *target) {
 
 func (m *Monitor) printRound(t *target) {
 	r := t.round
-	record := vitals.Record{Target: &t.Target, Addr: t.addr, Time: time.Now(), Path: r.path, Scan: r.scan}
+	record := vitals.Record{
+		Target: &t.Target, Addr: t.addr, Time: time.Now(), Lookup: t.lookup(), Path: r.path, Scan: r.scan,
+	}
 	if r.pinged {
 		record.Ping = &r.ping
 	}

@@ -76,6 +76,14 @@ func (m *Monitor) measure(t *target, addr netip.Addr) {
 // machine.
 const retrySetup = 10 * time.Second
 
+// lookup is how long the last look-up of t's name took; 0 for a literal address.
+func (t *target) lookup() time.Duration {
+	if t.name == nil {
+		return 0
+	}
+	return t.name.Took()
+}
+
 // measureUnless measures t at addr, unless it is measured by now or has another
 // address.
 func (m *Monitor) measureUnless(t *target, addr netip.Addr) {

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func appendJSONScan(dst []byte, r *vitals.Record) []byte {
 		}
 		dst = append(appendJSONString(dst, s.Name), ':')
 		if r.Target.Details {
-			dst = appendJSONDetails(dst, s, r.Time)
+			dst = appendJSONDetails(dst, s, r)
 		} else {
 			dst = appendJSONService(dst, s)
 		}
@@ -56,7 +57,7 @@ func appendJSONIdentity(dst []byte, s *vitals.Service) []byte {
 // appendJSONDetails appends all that is known of a service. What there is
 // without details stands first and as it stands there, so that a reader of the
 // one reads the other; a service that is not open is an object here, too.
-func appendJSONDetails(dst []byte, s *vitals.Service, now time.Time) []byte {
+func appendJSONDetails(dst []byte, s *vitals.Service, r *vitals.Record) []byte {
 	dst = append(dst, '{')
 	if s.Open() {
 		dst = append(appendJSONIdentity(dst, s), ',')
@@ -64,13 +65,14 @@ func appendJSONDetails(dst []byte, s *vitals.Service, now time.Time) []byte {
 	dst = appendJSONString(append(dst, `"state":`...), s.State.String())
 	dst = appendJSONText(dst, `,"reason":`, s.Reason)
 	dst = appendJSONText(dst, `,"service":`, s.Protocol)
+	dst = appendJSONTime(dst, `,"lookup":`, r.Lookup)
 	dst = appendJSONTime(dst, `,"connect":`, s.Connect)
 	dst = appendJSONTime(dst, `,"handshake":`, s.Handshake)
 	dst = appendJSONTime(dst, `,"first byte":`, s.FirstByte)
 	dst = appendJSONText(dst, `,"protocol":`, s.HTTP)
 	dst = appendJSONText(dst, `,"redirect":`, s.Redirect)
 	if s.TLS != nil {
-		dst = appendJSONTLS(append(dst, `,"tls":`...), s.TLS, now)
+		dst = appendJSONTLS(append(dst, `,"tls":`...), s.TLS, r.Time)
 	}
 	return append(dst, '}')
 }
@@ -88,6 +90,9 @@ func appendJSONTLS(dst []byte, t *vitals.TLS, now time.Time) []byte {
 		dst = appendJSONString(dst, name)
 	}
 	dst = appendJSONText(append(dst, ']'), `,"issuer":`, t.Issuer)
+	if t.Known() {
+		dst = append(hex.AppendEncode(append(dst, `,"sha256":"`...), t.Fingerprint[:]), '"')
+	}
 	if !t.Expires.IsZero() {
 		dst = strconv.AppendInt(append(dst, `,"days":`...), daysUntil(t.Expires, now), 10)
 	}

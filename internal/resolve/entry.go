@@ -33,6 +33,7 @@ type entry struct {
 	addr    netip.Addr // the zero Addr until one is known
 	fault   *failure   // of the last look-up, nil when it worked
 	asked   time.Duration
+	took    time.Duration // the last look-up
 	due     time.Duration
 	serial  uint64 // breaks ties, so that equals are served in their order
 	backoff time.Duration

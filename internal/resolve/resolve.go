@@ -158,12 +158,15 @@ func (r *Resolver) dispatch(ctx context.Context, lookups *sync.WaitGroup) (pause
 func (r *Resolver) lookUp(ctx context.Context, e *entry, current netip.Addr) {
 	asking, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
+	begun := r.now()
 	addr, fault := ask(asking, r.o.Lookup, e.key, current)
+	took := r.now() - begun
 	r.lookups.Add(1)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inFlight--
+	e.took = took
 	if ctx.Err() != nil {
 		// The answer says that we are ending, and nothing about the name.
 		return

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,6 +176,32 @@ func TestHangingLookupIsEnded(t *testing.T) {
 		}
 		if u := wantOne(t, d, netip.Addr{}); !errors.Is(u.Err, context.DeadlineExceeded) {
 			t.Errorf("error %v, want the deadline", u.Err)
+		}
+	})
+}
+
+// What a look-up took is known when it has ended, of the last one.
+func TestTook(t *testing.T) {
+	var delay atomic.Int64
+	delay.Store(int64(40 * time.Millisecond))
+	lookup := func(context.Context, string, string) ([]netip.Addr, error) {
+		time.Sleep(time.Duration(delay.Load()))
+		return []netip.Addr{four1}, nil
+	}
+	run(t, Options{Lookup: lookup}, func(t *testing.T, r *Resolver) {
+		w, _ := watch(r, "name")
+		pass(30 * time.Millisecond)
+		if took := w.Took(); took != 0 {
+			t.Errorf("%v, before it has ended", took)
+		}
+		pass(time.Second)
+		if took := w.Took(); took != 40*time.Millisecond {
+			t.Errorf("the look-up took %v, want 40 ms", took)
+		}
+		delay.Store(int64(70 * time.Millisecond))
+		pass(6 * time.Minute)
+		if took := w.Took(); took != 70*time.Millisecond {
+			t.Errorf("the last look-up took %v, want 70 ms", took)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"time"
 
 	"connmonitor/internal/vitals"
 )
@@ -80,6 +81,14 @@ func (w *Watch) Refresh() {
 	if w.index >= 0 {
 		w.resolver.hasten(w.entry)
 	}
+}
+
+// Took is how long the last look-up of the name took, be it that it failed; 0
+// before the first has ended. It is cheap.
+func (w *Watch) Took() time.Duration {
+	w.resolver.mu.Lock()
+	defer w.resolver.mu.Unlock()
+	return w.entry.took
 }
 
 // Close ends the watch. When it returns, notify is not running and will not be

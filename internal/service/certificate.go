@@ -3,6 +3,7 @@
 package service
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -48,6 +49,7 @@ func (v *verifier) report(state tls.ConnectionState, name string) *vitals.TLS {
 		t.Problem = "no certificate"
 		return t
 	}
+	t.Fingerprint = sha256.Sum256(chain[0].Raw)
 	t.Subject, t.Issuer = textOf(chain[0].Subject.String()), textOf(chain[0].Issuer.String())
 	t.Names = namesOf(chain[0])
 	t.Expires = chain[0].NotAfter

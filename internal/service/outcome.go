@@ -6,11 +6,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -62,6 +64,40 @@ func isTimeout(err error) bool {
 	var failed net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) ||
 		errors.As(err, &failed) && failed.Timeout()
+}
+
+// appendRest appends what there is to say of a range of which so many open ports
+// are told: that none is open, or more.
+func appendRest(services []vitals.Service, r *vitals.PortRange, told int) []vitals.Service {
+	var ports [vitals.ServiceStates]int
+	for _, state := range r.States {
+		ports[state]++
+	}
+	rest := vitals.Service{Name: r.Name, Ranged: true, State: vitals.ServiceOpen}
+	switch more := ports[vitals.ServiceOpen] - told; {
+	case more > 0:
+		rest.Software = fmt.Sprintf("%d more ports are open", more)
+	case told > 0:
+		return services
+	default:
+		rest.State, rest.Reason = mostOf(&ports)
+	}
+	return append(services, rest)
+}
+
+// mostOf is the state of most ports, and how many have which.
+func mostOf(ports *[vitals.ServiceStates]int) (most vitals.ServiceState, counts string) {
+	var words []string
+	for i, n := range ports {
+		state := vitals.ServiceState(i)
+		if n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, state))
+		}
+		if n > ports[most] {
+			most = state
+		}
+	}
+	return most, strings.Join(words, ", ")
 }
 
 func portName(port uint16) string { return strconv.Itoa(int(port)) }

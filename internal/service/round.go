@@ -16,6 +16,10 @@ import (
 // second look like a scan, and not like a flood.
 const pace = 2 * time.Millisecond
 
+// maxShown is the most open ports of one range of which it is told what they
+// are: a host that takes every connection would fill the memory with them.
+const maxShown = 1024
+
 // round is one scan of one host.
 type round struct {
 	scanner *Scanner
@@ -23,16 +27,23 @@ type round struct {
 	items   []Item
 	share   *share
 
-	mu    sync.Mutex
-	found [][]vitals.Service // what each item has found
-	fault error              // the first one of our own side
+	mu     sync.Mutex
+	found  [][]vitals.Service      // what each item has found
+	states [][]vitals.ServiceState // of all ports of each item that is a range
+	fault  error                   // the first one of our own side
 }
 
 func newRound(s *Scanner, t *Request, items []Item) *round {
-	return &round{
-		scanner: s, request: t, items: items,
-		share: s.limits.join(t.Addr), found: make([][]vitals.Service, len(items)),
+	r := &round{
+		scanner: s, request: t, items: items, share: s.limits.join(t.Addr),
+		found: make([][]vitals.Service, len(items)), states: make([][]vitals.ServiceState, len(items)),
 	}
+	for i := range items {
+		if items[i].Ranged {
+			r.states[i] = make([]vitals.ServiceState, items[i].Count())
+		}
+	}
+	return r
 }
 
 // run asks everything: what was named side by side, and ranges at their pace.
@@ -103,9 +114,13 @@ func (r *round) ask(ctx context.Context, i int, port uint16) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !got.Ranged || got.Open() {
-		r.found[i] = append(r.found[i], got)
+	if got.Ranged {
+		r.states[i][port-item.First] = got.State
+		if !got.Open() || len(r.found[i]) == maxShown {
+			return
+		}
 	}
+	r.found[i] = append(r.found[i], got)
 }
 
 // result is what was found, in the order of the request, or the fault.
@@ -113,12 +128,17 @@ func (r *round) result() (vitals.Scan, error) {
 	if r.fault != nil {
 		return vitals.Scan{}, r.fault
 	}
-	services := make([]vitals.Service, 0, len(r.items))
-	for _, found := range r.found {
+	scan := vitals.Scan{Services: make([]vitals.Service, 0, len(r.items))}
+	for i, found := range r.found {
 		sortByPort(found)
-		services = append(services, found...)
+		scan.Services = append(scan.Services, found...)
+		if item := &r.items[i]; item.Ranged {
+			rest := vitals.PortRange{Name: item.Label, First: item.First, States: r.states[i]}
+			scan.Services = appendRest(scan.Services, &rest, len(found))
+			scan.Ranges = append(scan.Ranges, rest)
+		}
 	}
-	return vitals.Scan{Services: services}, nil
+	return scan, nil
 }
 
 // ask asks one service. What it returns as an error is local; everything that

@@ -84,7 +84,8 @@ func New(o Options) *Scanner {
 // Scan asks the services of one host side by side and returns their answers in
 // the order of the request, each at most Timeout after its socket could be
 // opened. A service that does not answer, or not in its protocol, is a result.
-// Of a range of ports those are returned that are open. The error tells of a
+// Of a range of ports those are returned that are open, at most 1024, and, where
+// there is none or more of them, a line for the range. The error tells of a
 // fault on our own side, which says nothing about the host, so that there is no
 // result then: an address, name or service that cannot be asked, no free
 // descriptor, port or buffer, no permission, a source that is not ours, a

@@ -45,7 +45,7 @@ func (w *Watch) runScan() {
 	}
 }
 
-// ask turns a panic on the way into the error of this scan: one host's service
+// ask asks, and compares the answers with those of the scan before. It turns a panic on the way into the error of this scan: one host's service
 // must not end the monitor.
 func (w *Watch) ask(r service.Request) (scan *vitals.Scan, err error) {
 	defer func() {
@@ -57,6 +57,9 @@ func (w *Watch) ask(r service.Request) (scan *vitals.Scan, err error) {
 	if err != nil {
 		return nil, err
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.memory.Record(&s)
 	return &s, nil
 }
 

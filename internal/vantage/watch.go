@@ -11,6 +11,7 @@ import (
 
 	"connmonitor/internal/ping"
 	"connmonitor/internal/rawsock"
+	"connmonitor/internal/service"
 	"connmonitor/internal/trace"
 	"connmonitor/internal/vitals"
 )
@@ -30,8 +31,9 @@ type Watch struct {
 	pinged, traced bool
 	ping, trace    uint32 // the loop's own
 
-	mu      sync.Mutex  // guards what follows
-	scan    *time.Timer // the next scan; nil: none is planned
+	mu      sync.Mutex     // guards what follows
+	scan    *time.Timer    // the next scan; nil: none is planned
+	memory  service.Memory // of the services
 	removed bool
 }
 

@@ -16,6 +16,9 @@ type Record struct {
 	Addr netip.Addr
 	// Time is when the record was complete.
 	Time time.Time
+	// Lookup is how long the last look-up of the target's name took; 0 for a
+	// literal address.
+	Lookup time.Duration
 
 	Ping *Ping // nil when not part of this record
 	Path *Path // nil when not part of this record, or not changed
