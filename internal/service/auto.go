@@ -27,14 +27,15 @@ func protocolAuto() protocol { return protocol{name: auto} }
 // unknown.
 func (s *Scanner) recognise(ctx context.Context, t *Request, port uint16) (vitals.Service, error) {
 	first := protocol{name: tcp, limit: maxMail, alpn: []string{"http/1.1"}, talk: talkAuto}
-	found, err := s.attempt(ctx, &first, t, port, 3)
+	left := t.Timeout
+	found, err := s.attempt(ctx, &first, t, port, &left, 3)
 	if err != nil || found.Protocol != tcp || found.Software != "" {
 		return found, err
 	}
 	found.Software, found.RTT = unknown, found.Connect
 	for i, p := range s.candidates(port) {
-		got, err := s.attempt(ctx, &p, t, port, 2-i)
-		if err == nil || isLocal(err) || errors.Is(ctx.Err(), context.Canceled) {
+		got, err := s.attempt(ctx, &p, t, port, &left, 2-i)
+		if err == nil || isLocal(err) || ctx.Err() != nil {
 			return got, err
 		}
 	}
@@ -43,13 +44,14 @@ func (s *Scanner) recognise(ctx context.Context, t *Request, port uint16) (vital
 
 // attempt has one of several conversations, in its share of the time that is
 // left.
-func (s *Scanner) attempt(ctx context.Context, p *protocol, t *Request, port uint16, shares int) (vitals.Service, error) {
-	if end, ok := ctx.Deadline(); ok && shares > 1 {
-		limited, cancel := context.WithTimeout(ctx, listenTime+time.Until(end)/time.Duration(shares))
-		defer cancel()
-		ctx = limited
+func (s *Scanner) attempt(ctx context.Context, p *protocol, t *Request, port uint16, left *time.Duration, shares int) (vitals.Service, error) {
+	timeout := *left
+	if shares > 1 {
+		timeout = min(timeout, listenTime+timeout/time.Duration(shares))
 	}
-	return s.talk(ctx, p, t, port)
+	got, begun, err := s.talk(ctx, p, t, port, timeout)
+	*left -= time.Since(begun)
+	return got, err
 }
 
 // candidates are what a server may be that waits for us to speak, and that TLS

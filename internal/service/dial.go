@@ -20,6 +20,37 @@ var errSource = errors.New("source cannot be used")
 // bindCall is the system call that errors of bindToDevice name.
 const bindCall = "setsockopt SO_BINDTODEVICE"
 
+// errRoute says that packets to the host have nowhere to go.
+var errRoute = errors.New("this machine has no route to it")
+
+// connect opens the connection for one conversation, and tells a host that is out
+// of reach for others from one that only we have no way to.
+func (s *Scanner) connect(ctx context.Context, t *Request, network string, port uint16) (net.Conn, error) {
+	conn, err := s.dial(ctx, t, network, port)
+	if isUnreachable(err) && s.isRouteless(ctx, t, port) {
+		err = fmt.Errorf("%w: %w", errRoute, err)
+	}
+	if !isStarved(err) {
+		s.connections.Add(1)
+	}
+	return conn, err
+}
+
+func isUnreachable(err error) bool {
+	return errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH)
+}
+
+// isRouteless reports whether there is no route to the host. The same error comes
+// from a router; but to connect a UDP socket is to look up its route, and no
+// packet leaves for it.
+func (s *Scanner) isRouteless(ctx context.Context, t *Request, port uint16) bool {
+	conn, err := s.dial(ctx, t, udp, port)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return isUnreachable(err)
+}
+
 // dial opens the connection for one conversation, whose deadline is that of
 // ctx.
 func (s *Scanner) dial(ctx context.Context, t *Request, network string, port uint16) (net.Conn, error) {

@@ -16,6 +16,7 @@ var faults = []struct {
 	advice string
 }{
 	{errSource, ""},
+	{errRoute, ""},
 	{unix.EMFILE, "; raise the limit of open files (LimitNOFILE= of the unit, ulimit -n)"},
 	{unix.ENFILE, "; raise the sysctl fs.file-max"},
 	{unix.ENOBUFS, ""},
@@ -26,6 +27,12 @@ var faults = []struct {
 	{unix.EAFNOSUPPORT, "; this machine has that address family switched off"},
 	{unix.ENODEV, "; the source is neither an address nor an interface of this machine"},
 	{unix.EINVAL, "; a blackhole route of this machine covers the address, or it is link-local and needs its zone (fe80::1%eth0)"},
+}
+
+// isStarved reports whether there was no descriptor for a socket. Others of this
+// process, or of the machine, may give one back soon.
+func isStarved(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
 }
 
 // isLocal reports whether err says something about our own side instead of the

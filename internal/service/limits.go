@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,8 +17,14 @@ const (
 	// perHost is the most sockets at once towards one host: what it sees of us
 	// is no flood, whatever was asked.
 	perHost = 64
-	// reserved is how many descriptors are left to all else of the process.
+	// reserved is how many descriptors are left to all else of the process: pings,
+	// names, files. Where there are few it is half of them.
 	reserved = 128
+	// patience is how long a socket is waited for that the kernel has no
+	// descriptor for; firstPause and longestPause are those between two attempts.
+	patience     = 10 * time.Second
+	firstPause   = 10 * time.Millisecond
+	longestPause = time.Second
 )
 
 // limits bounds the sockets that are open, in all and for each host. Who waits
@@ -50,7 +57,19 @@ func parallelOf(wished int) int {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) != nil || files.Cur > 1<<20 {
 		return wished
 	}
-	return max(1, min(wished, int(files.Cur)-reserved))
+	return max(1, min(wished, int(files.Cur)-min(reserved, int(files.Cur)/2)))
+}
+
+// wait is the time for which a socket has been waited for; its zero value is
+// none.
+type wait struct{ total, last time.Duration }
+
+// pause waits before the next attempt, each time for twice as long; false when
+// that would take longer than most in all, or ctx has ended.
+func (w *wait) pause(ctx context.Context, most time.Duration) bool {
+	w.last = min(max(2*w.last, firstPause), longestPause)
+	w.total += w.last
+	return w.total <= most && sleep(ctx, w.last)
 }
 
 // join announces a scan of a host; leave ends it.

@@ -154,13 +154,11 @@ func (s *Scanner) ask(ctx context.Context, t *Request, item *Item, port uint16) 
 	if err != nil {
 		return vitals.Service{}, err
 	}
-	limited, cancel := context.WithTimeout(ctx, t.Timeout)
-	defer cancel()
 	var got vitals.Service
 	if p.name == auto {
-		got, err = s.recognise(limited, t, port)
+		got, err = s.recognise(ctx, t, port)
 	} else {
-		got, err = s.talk(limited, p, t, port)
+		got, _, err = s.talk(ctx, p, t, port, t.Timeout)
 	}
 	switch {
 	case err == nil:
@@ -187,10 +185,25 @@ func failure(got vitals.Service, err error) vitals.Service {
 	}
 }
 
-// talk has one conversation over a connection of its own.
-func (s *Scanner) talk(ctx context.Context, p *protocol, t *Request, port uint16) (got vitals.Service, err error) {
+// talk has one conversation over a connection of its own, which may take so long
+// from the time when it began. No descriptor for it is waited for; that time is
+// not the server's.
+func (s *Scanner) talk(ctx context.Context, p *protocol, t *Request, port uint16, timeout time.Duration) (got vitals.Service, begun time.Time, err error) {
+	for w := (wait{}); ; {
+		begun = time.Now()
+		got, err = s.converse(ctx, p, t, port, timeout)
+		if !isStarved(err) || !w.pause(ctx, s.patience) {
+			return got, begun, err
+		}
+		s.starved.Add(1)
+	}
+}
+
+func (s *Scanner) converse(ctx context.Context, p *protocol, t *Request, port uint16, timeout time.Duration) (got vitals.Service, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	start := time.Now()
-	conn, err := s.dial(ctx, t, p.network, port)
+	conn, err := s.connect(ctx, t, p.network, port)
 	if err != nil {
 		return vitals.Service{Protocol: p.name}, &dialError{err}
 	}

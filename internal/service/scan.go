@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"connmonitor/internal/vitals"
@@ -36,7 +37,7 @@ const DefaultTimeout = time.Second
 // Options are the settings of a Scanner; the zero value is ready for use.
 type Options struct {
 	// Parallel is the most sockets that are open at once, over all scans; 0 is
-	// DefaultParallel. Keep it well under the limit of open files.
+	// DefaultParallel. The limit of open files (RLIMIT_NOFILE) bounds it, too.
 	Parallel int
 	// Port returns the port (1..65535) of the service of that name; nil means
 	// the well-known ports.
@@ -52,6 +53,22 @@ type Scanner struct {
 	protocols []protocol
 	verify    *verifier
 	bind      func(fd int, device string) error
+	patience  time.Duration // for a descriptor
+
+	connections, starved atomic.Uint64
+}
+
+// Stats are the figures of a Scanner since it was made.
+type Stats struct {
+	Connections uint64 // that were tried
+	// Starved is how often a socket had to wait because the process, or the
+	// machine, had no descriptor for it.
+	Starved uint64
+}
+
+// Stats returns the present figures.
+func (s *Scanner) Stats() Stats {
+	return Stats{Connections: s.connections.Load(), Starved: s.starved.Load()}
 }
 
 // Request tells what to ask of which host.
@@ -77,7 +94,7 @@ type Request struct {
 func New(o Options) *Scanner {
 	return &Scanner{
 		port: o.Port, protocols: table(), bind: bindToDevice, verify: newVerifier(),
-		limits: newLimits(parallelOf(o.Parallel)),
+		limits: newLimits(parallelOf(o.Parallel)), patience: patience,
 	}
 }
 
@@ -93,7 +110,8 @@ func New(o Options) *Scanner {
 // or a panic. Nothing of a scan is left when it returns.
 //
 // When more scans want sockets than may be open, sockets are handed out in the
-// order of asking, and the wait for one is not part of the service's time.
+// order of asking, and the wait for one is not part of the service's time. Neither
+// is that for a descriptor, which is waited for up to 10 s.
 func (s *Scanner) Scan(ctx context.Context, t Request) (vitals.Scan, error) {
 	if err := t.complete(); err != nil {
 		return vitals.Scan{}, err

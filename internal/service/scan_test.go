@@ -9,14 +9,17 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"connmonitor/internal/netlab"
 	"connmonitor/internal/vitals"
 )
 
@@ -284,10 +287,9 @@ func TestPanicIsTheScansError(t *testing.T) {
 	wantOpen(t, scan.Services[0], "200", "test")
 }
 
-// TestDescriptorLimitIsAnError uses up all descriptors: what cannot be asked
-// says nothing about the host.
-func TestDescriptorLimitIsAnError(t *testing.T) {
-	port := serve(t, silent)
+// exhaust uses up all descriptors, until release is called.
+func exhaust(t *testing.T) (release func()) {
+	t.Helper()
 	var old unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
@@ -304,15 +306,115 @@ func TestDescriptorLimitIsAnError(t *testing.T) {
 		}
 		files = append(files, f)
 	}
-	_, err := New(Options{Port: func(string) uint16 { return port }}).Scan(t.Context(), Request{Addr: loopback, Timeout: patient})
-	for _, f := range files {
-		closeQuietly(f)
-	}
-	if restoreErr := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); restoreErr != nil {
-		t.Fatal(restoreErr)
-	}
+	release = sync.OnceFunc(func() {
+		for _, f := range files {
+			closeQuietly(f)
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(release)
+	return release
+}
+
+// TestDescriptorLimitIsAnError uses up all descriptors, for longer than they are
+// waited for: what cannot be asked says nothing about the host.
+func TestDescriptorLimitIsAnError(t *testing.T) {
+	port := serve(t, silent)
+	s := New(Options{Port: func(string) uint16 { return port }})
+	s.patience = 3 * firstPause
+	release := exhaust(t)
+	_, err := s.Scan(t.Context(), Request{Addr: loopback, Timeout: patient})
+	release()
 	if !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), "LimitNOFILE") {
 		t.Errorf("err = %v, want one about the descriptor limit", err)
+	}
+	if got := s.Stats(); got.Starved != 6 || got.Connections != 0 {
+		t.Errorf("stats %+v, want two waits of each of three services, and no connection", got)
+	}
+}
+
+// TestDescriptorIsWaitedFor: what is asked when all descriptors are in use is
+// asked when one is free, and has its whole time then.
+func TestDescriptorIsWaitedFor(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // the kernel takes connections for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeQuietly(listener)
+	name := portName(portOf(listener.Addr())) + "/tcp"
+	s := New(Options{})
+	s.patience = patient
+	release := exhaust(t)
+	done := make(chan error, 1)
+	var got vitals.Scan
+	go func() {
+		var err error
+		got, err = s.Scan(t.Context(), Request{Addr: loopback, Timeout: 20 * firstPause, Services: []string{name, name}})
+		done <- err
+	}()
+	for s.Stats().Starved < 10 { // longer than the service's time
+		runtime.Gosched()
+	}
+	release()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for i := range got.Services {
+		wantOpen(t, got.Services[i], "", unknown)
+	}
+}
+
+func TestParallelOf(t *testing.T) {
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &old) }()
+	for _, test := range []struct {
+		files        uint64
+		wished, want int
+	}{
+		{1024, 0, DefaultParallel},
+		{1024, 5, 5},
+		{1024, 5000, 1024 - reserved},
+		{200, 0, 100},
+		{64, 0, 32},
+	} {
+		lowered := unix.Rlimit{Cur: test.files, Max: old.Max}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lowered); err != nil {
+			t.Fatal(err)
+		}
+		if got := parallelOf(test.wished); got != test.want {
+			t.Errorf("parallelOf(%d) with %d files is %d, want %d", test.wished, test.files, got, test.want)
+		}
+	}
+}
+
+// TestNoRouteIsOurOwnFault asks a host that no route leads to, and one that a
+// router does not know the way to: both end in the same error of the kernel.
+func TestNoRouteIsOurOwnFault(t *testing.T) {
+	lab := netlab.New(t)
+	us, router := lab.Node("us"), lab.Node("router")
+	link := lab.Veth(us, router)
+	lab.Converge()
+	us.Route("198.51.100.0/24", link.B.Addr4)
+	connect := func(addr, network string) (err error) {
+		us.Do(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), patient)
+			defer cancel()
+			_, err = New(Options{}).connect(ctx, &Request{Addr: netip.MustParseAddr(addr)}, network, 80)
+		})
+		return err
+	}
+	for _, network := range []string{tcp, udp} {
+		if err := connect("203.0.113.1", network); !errors.Is(err, errRoute) || !isLocal(err) {
+			t.Errorf("%s: %v, want that there is no route", network, err)
+		}
+	}
+	if err := connect("198.51.100.1", tcp); !isUnreachable(err) || isLocal(err) || stateOf(err) != vitals.ServiceFiltered {
+		t.Errorf("%v, want what the router says", err)
 	}
 }
 
