@@ -10,6 +10,7 @@ import (
 
 	"connmonitor/internal/config"
 	"connmonitor/internal/mmdb"
+	"connmonitor/internal/service"
 )
 
 const usage = `usage: connmonitor [flags] [FILE]
@@ -24,6 +25,8 @@ configuration is read from standard input when FILE is absent or -.
       --rate PPS     most probes a second of the whole process (no limit)
       --log FILE     append records to FILE in place of standard output
       --err FILE     append errors to FILE in place of standard error
+      --scan-parallel N
+                     most sockets of scans at once (512)
       --asn-db FILE  AS numbers of hops, for details=1, from an MMDB file
       --asn dns      the same by DNS: it tells others which networks are seen
 
@@ -39,6 +42,7 @@ type command struct {
 	err     string
 	asn     mmdb.Source
 	rate    float64 // 0: no cap
+	scans   int     // most sockets of scans; 0: the default
 	quiet   bool
 	check   bool
 	help    bool
@@ -68,6 +72,10 @@ func parse(args []string) (*command, error) {
 	f.Func("asn", "", c.asn.Set)
 	f.Func("rate", "", func(text string) (err error) {
 		c.rate, err = config.ParseRate(text)
+		return err
+	})
+	f.Func("scan-parallel", "", func(text string) (err error) {
+		c.scans, err = service.ParseParallel(text)
 		return err
 	})
 	var files []string

@@ -67,6 +67,11 @@ func TestUsageErrors(t *testing.T) {
 	for _, args := range [][]string{
 		{"--bogus"},
 		{"-x"},
+		{"--scan-parallel"},
+		{"--scan-parallel", "0"},
+		{"--scan-parallel", "-1"},
+		{"--scan-parallel", "65536"},
+		{"--scan-parallel", "many"},
 		{"--rate"},
 		{"--rate", "0"},
 		{"--rate", "-1"},

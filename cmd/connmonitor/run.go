@@ -16,7 +16,6 @@ import (
 	"connmonitor/internal/prober"
 	"connmonitor/internal/report"
 	"connmonitor/internal/supervisor"
-	"connmonitor/internal/vantage"
 )
 
 // Exit statuses (contract 1.1).
@@ -244,8 +243,9 @@ func (s *session) monitor(ctx context.Context, c *config.Config, reload <-chan s
 	if !s.command.stdin() {
 		o.Load = s.loadWith(file)
 	}
+	o.Vantage.ScanParallel = s.command.scans
 	if s.command.rate > 0 {
-		o.Vantage = vantage.Options{Pace: prober.NewPace(s.command.rate)}
+		o.Vantage.Pace = prober.NewPace(s.command.rate)
 	}
 	n.monitor = monitor.New(o)
 	err = n.monitor.Run(ctx, reload)

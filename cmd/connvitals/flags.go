@@ -12,6 +12,7 @@ import (
 
 	"connmonitor/internal/config"
 	"connmonitor/internal/mmdb"
+	"connmonitor/internal/service"
 	"connmonitor/internal/vitals"
 )
 
@@ -32,6 +33,7 @@ Measures the network conditions towards each host once.
       --flows N         flows that a trace follows (1)
   -s, --port-scan       ask http, https and mysql
       --ports LIST      ask these: NAME, PORT, PORT/NAME, FROM-TO, by commas
+      --scan-parallel N most sockets of scans at once (512)
   -j, --json            print JSON
       --details         all that is known of routes, and in JSON of services
       --asn-db FILE     AS numbers of hops, for --details, from an MMDB file
@@ -50,6 +52,7 @@ type command struct {
 	settings vitals.Settings
 	hosts    []string
 	rate     float64
+	scans    int // most sockets of scans; 0: the default
 	asn      mmdb.Source
 	interval time.Duration
 	ipv4     bool
@@ -127,6 +130,10 @@ func options() []option {
 		{long: "ports", set: func(c *command, v string) (err error) {
 			c.settings.Scan = true
 			c.settings.Ports, err = config.ParsePorts(v)
+			return err
+		}},
+		{long: "scan-parallel", set: func(c *command, v string) (err error) {
+			c.scans, err = service.ParseParallel(v)
 			return err
 		}},
 		{long: "source", set: func(c *command, v string) error {

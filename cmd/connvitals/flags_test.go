@@ -73,6 +73,7 @@ func TestParse(t *testing.T) {
 			c.interval = 1500 * time.Microsecond
 			c.settings.Interval = c.interval
 		}, "a")},
+		{"--scan-parallel 65535 a", but(func(c *command) { c.scans = 65535 }, "a")},
 		{"--source eth0 a", but(func(c *command) { c.settings.Source = "eth0" }, "a")},
 		{"--rate 2.5 a", but(func(c *command) { c.rate = 2.5 }, "a")},
 		{"-4 a", but(func(c *command) { c.ipv4, c.settings.Family = true, vitals.Family4 }, "a")},
@@ -91,7 +92,7 @@ func TestParse(t *testing.T) {
 		}
 		got, want := *c, test.want
 		got.hosts, want.hosts = nil, nil
-		if got.settings != want.settings || got.rate != want.rate || got.interval != want.interval || got.ipv4 != want.ipv4 || got.ipv6 != want.ipv6 {
+		if got.settings != want.settings || got.rate != want.rate || got.scans != want.scans || got.interval != want.interval || got.ipv4 != want.ipv4 || got.ipv6 != want.ipv6 {
 			t.Errorf("%s:\n got %+v\nwant %+v", test.line, got, want)
 		}
 	}
@@ -116,6 +117,8 @@ func TestUsageErrors(t *testing.T) {
 		{"--method igmp a", "is not icmp, udp or tcp"},
 		{"--port 0 a", "--port"},
 		{"--flows 65 a", "--flows"},
+		{"--scan-parallel 0 a", `option --scan-parallel: "0": must be an integer from 1 to 65535`},
+		{"--scan-parallel 65536 a", "must be an integer from 1 to 65535"},
 		{"--asn whois a", `must be "dns"`},
 		{"--asn dns --asn-db x a", "not both"},
 		{"a -p", "option -p needs a value"},

@@ -100,7 +100,7 @@ func newMeasurement(c *command, log *report.Log) *measurement {
 	for i, name := range c.hosts {
 		m.hosts[i].target = vitals.Target{ID: name, Name: name, Settings: &c.settings}
 	}
-	m.point = vantage.New(vantage.Options{Pace: prober.NewPace(c.rate)}, m)
+	m.point = vantage.New(vantage.Options{Pace: prober.NewPace(c.rate), ScanParallel: c.scans}, m)
 	return m
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"connmonitor/internal/heartbeat"
 	"connmonitor/internal/rawsock"
+	"connmonitor/internal/service"
 	"connmonitor/internal/vantage"
 )
 
@@ -42,7 +43,7 @@ func (a *auditor) measured(now time.Time) {
 // ours must never look like the network's.
 func (m *Monitor) audit(ctx context.Context) error {
 	concerns := concerns()
-	before := m.point.Stats()
+	before := m.account()
 	for {
 		select {
 		case <-ctx.Done(): // a last look, for what came after the one before
@@ -51,7 +52,7 @@ func (m *Monitor) audit(ctx context.Context) error {
 			m.auditor.pulse.Beat()
 			continue
 		}
-		now := m.point.Stats()
+		now := m.account()
 		for i := range concerns {
 			m.tell(&concerns[i], before, now)
 		}
@@ -60,17 +61,30 @@ func (m *Monitor) audit(ctx context.Context) error {
 			for i := range concerns {
 				m.tell(&concerns[i], now, now) // whatever goes on ends here
 			}
-			return unaccounted(now)
+			return unaccounted(now.families)
 		}
 		before = now
 	}
+}
+
+// account is what all that measures says of itself.
+type account struct {
+	families [2]vantage.Account
+	scans    service.Stats
+}
+
+func (m *Monitor) account() account { return account{m.point.Stats(), m.point.Scans()} }
+
+// both adds a figure up over the families.
+func both(count func(a *vantage.Account) uint64) func(a *account) uint64 {
+	return func(a *account) uint64 { return count(&a.families[0]) + count(&a.families[1]) }
 }
 
 // concern is one thing that our own side can do to the measurements.
 type concern struct {
 	begin string // what is said when it begins
 	end   string // and when it has ended; %d is how often it happened
-	count func(a *vantage.Account) uint64
+	count func(a *account) uint64
 	// share is the part of all probes, in percent, that it must touch to be told
 	// of; 0: once is enough.
 	share uint64
@@ -85,24 +99,29 @@ func concerns() []concern {
 		{
 			begin: "the receive buffer is full and the kernel drops packets: what goes unanswered meanwhile is unknown, not lost (a larger net.core.rmem_max helps)",
 			end:   "the kernel drops packets no more; it dropped %d",
-			count: func(a *vantage.Account) uint64 { return a.Probes.Drops },
+			count: both(func(a *vantage.Account) uint64 { return a.Probes.Drops }),
 		},
 		{
 			begin: "the kernel gives no time stamps for some packets: their times are this program's own, and less exact",
 			end:   "the kernel stamps all packets again; %d times were this program's own",
-			count: func(a *vantage.Account) uint64 { return a.Probes.Unstamped },
+			count: both(func(a *vantage.Account) uint64 { return a.Probes.Unstamped }),
 		},
 		{
 			begin: "bursts of pings are left out: this machine is too busy, or --rate too low, for what is configured",
 			end:   "bursts of pings are left out no more; %d were",
-			count: func(a *vantage.Account) uint64 { return a.Pings.Missed },
+			count: both(func(a *vantage.Account) uint64 { return a.Pings.Missed }),
 			gap:   true,
+		},
+		{
+			begin: "scans wait for file descriptors: raise the limit of open files (LimitNOFILE= of the unit, ulimit -n), or lower --scan-parallel",
+			end:   "scans wait for file descriptors no more; %d attempts had to",
+			count: func(a *account) uint64 { return a.scans.Starved },
 		},
 		{
 			// A few are late whenever something else runs here for a while.
 			begin: "more than one ping in twenty leaves later than planned: this machine is busy (measured times are not touched by it)",
 			end:   "pings leave as planned again; %d were late",
-			count: func(a *vantage.Account) uint64 { return a.Pings.Late },
+			count: both(func(a *vantage.Account) uint64 { return a.Pings.Late }),
 			share: 5,
 			gap:   true,
 		},
@@ -112,12 +131,12 @@ func concerns() []concern {
 // enough is how often something must have happened of which a share is told.
 const enough = 20
 
-func (m *Monitor) tell(c *concern, before, now [2]vantage.Account) {
-	var d, sent, gaps uint64
-	for i := range now {
-		d += c.count(&now[i]) - c.count(&before[i])
-		sent += now[i].Probes.Sent - before[i].Probes.Sent
-		gaps += now[i].Probes.Gaps - before[i].Probes.Gaps
+func (m *Monitor) tell(c *concern, before, now account) {
+	var sent, gaps uint64
+	d := c.count(&now) - c.count(&before)
+	for i := range now.families {
+		sent += now.families[i].Probes.Sent - before.families[i].Probes.Sent
+		gaps += now.families[i].Probes.Gaps - before.families[i].Probes.Gaps
 	}
 	if 100*d <= c.share*sent || c.share > 0 && d < enough || c.gap && gaps > 0 {
 		d = 0
@@ -133,16 +152,16 @@ func (m *Monitor) tell(c *concern, before, now [2]vantage.Account) {
 }
 
 // tellGaps tells of the times in which this process did not run.
-func (m *Monitor) tellGaps(before, now [2]vantage.Account) {
-	for i := range now {
-		b, n := &before[i].Probes, &now[i].Probes
+func (m *Monitor) tellGaps(before, now account) {
+	for i := range now.families {
+		b, n := &before.families[i].Probes, &now.families[i].Probes
 		if n.Gaps != b.Gaps {
 			m.log.Warn("this process did not run for %v: nothing was measured in that time, and nothing is lost by it",
 				(n.Stopped - b.Stopped).Round(time.Millisecond))
 			return
 		}
 	}
-	if now[0].Probes.ClockSteps != before[0].Probes.ClockSteps {
+	if now.families[0].Probes.ClockSteps != before.families[0].Probes.ClockSteps {
 		m.log.Warn("the clock of this machine was set: time stamps of records jump, measured times do not")
 	}
 }

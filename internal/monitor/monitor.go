@@ -112,6 +112,9 @@ func (m *Monitor) Run(ctx context.Context, reload <-chan struct{}) error {
 			m.log.Error("PrivilegeError", "%v", err)
 		}
 	}
+	if asked, can := m.o.Vantage.ScanParallel, m.point.ScanSockets(); asked > can {
+		m.log.Warn("scans use %d sockets at once in place of %d: the limit of open files allows no more", can, asked)
+	}
 	possible, lacking := m.possible(m.o.Config)
 	if !possible {
 		return ErrImpossible

@@ -4,7 +4,9 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
@@ -26,6 +28,18 @@ const (
 	firstPause   = 10 * time.Millisecond
 	longestPause = time.Second
 )
+
+// maxParallel is more than any machine has ports for.
+const maxParallel = 65535
+
+// ParseParallel reads the most sockets at once, 1..65535.
+func ParseParallel(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("must be an integer from 1 to %d", maxParallel)
+	}
+	return int(n), nil
+}
 
 // limits bounds the sockets that are open, in all and for each host. Who waits
 // for one is served in the order of coming.

@@ -58,6 +58,10 @@ type Scanner struct {
 	connections, starved atomic.Uint64
 }
 
+// Parallel is the most sockets that can be open at once: what the options say, or
+// what the limit of open files leaves.
+func (s *Scanner) Parallel() int { return cap(s.limits.all) }
+
 // Stats are the figures of a Scanner since it was made.
 type Stats struct {
 	Connections uint64 // that were tried

@@ -47,7 +47,10 @@ type Sink interface {
 // Options of a Point.
 type Options struct {
 	Pace *prober.Pace // caps the probes of the whole process; nil: no cap
-	// Scanner asks the services; nil: one with its defaults.
+	// ScanParallel is the most sockets of scans that are open at once; 0 is the
+	// default.
+	ScanParallel int
+	// Scanner asks the services in place of one of its own.
 	Scanner *service.Scanner
 	// Loop is the template of both loops' options; tests put a simulated
 	// network into it.
@@ -82,7 +85,7 @@ type family struct {
 func New(o Options, sink Sink) *Point {
 	p := &Point{scanner: o.Scanner, sink: sink, draining: make(chan struct{})}
 	if p.scanner == nil {
-		p.scanner = service.New(service.Options{})
+		p.scanner = service.New(service.Options{Parallel: o.ScanParallel})
 	}
 	p.scanning, p.endScans = context.WithCancel(context.Background())
 	for i := range p.families {
@@ -133,6 +136,12 @@ type Account struct {
 	Probes prober.Stats
 	Pings  ping.Stats
 }
+
+// ScanSockets is the most sockets of scans that can be open at once.
+func (p *Point) ScanSockets() int { return p.scanner.Parallel() }
+
+// Scans is what the scans say of themselves. It may be called from any goroutine.
+func (p *Point) Scans() service.Stats { return p.scanner.Stats() }
 
 // Stats are the accounts of both families, IPv4 first. It may be called from
 // any goroutine.
