@@ -220,6 +220,7 @@ func (s *session) logLoad(err error) {
 
 // check is --check: what was understood, and the load that it means.
 func (s *session) check(c *config.Config) int {
+	c.ScanParallel = s.command.scans
 	if err := c.Table(s.process.stdout); err != nil {
 		s.log.Error("OutputError", "%v", err)
 		return exitError

@@ -54,6 +54,9 @@ type Config struct {
 	// JSON tells that the global form asks for JSON records. In the per-host
 	// form it is false, and each target's Settings say.
 	JSON bool
+	// ScanParallel is how many sockets all scans together may use, for Load; 0 is
+	// the default.
+	ScanParallel int
 }
 
 // Read parses a whole configuration. The name is the file's name for errors,

@@ -136,7 +136,7 @@ func checkSettings(t *testing.T, c *Config, s *vitals.Settings) {
 		"period":    0 <= s.BurstPeriod() && s.BurstPeriod() <= maxDuration,
 		"loss":      0 <= s.DegradedLoss && s.DegradedLoss <= 100,
 		"rtt":       0 <= s.DegradedRTT && s.DegradedRTT <= maxDuration,
-		"ports":     s.Ports != defaultPorts && countPorts(s.Ports) > 0,
+		"ports":     s.Ports != defaultPorts && costOf(s.Ports, s.Timeout).Ports > 0,
 	}
 	for name, ok := range checks {
 		if !ok {

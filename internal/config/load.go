@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"connmonitor/internal/service"
 	"connmonitor/internal/vitals"
 )
 
@@ -21,6 +22,8 @@ const (
 	memoryHop        = 128      // one hop of the trace at hand and of the route remembered
 	memoryProbe      = 64       // one probe in flight
 	memoryConnection = 64 << 10 // one connection in flight, with TLS
+	memoryService    = 1 << 10  // what is remembered of one service, with its certificate
+	memoryPort       = 2        // one port of a range, remembered and in the scan at hand
 )
 
 // minRound is the shortest time that a round, a trace or a scan is taken to
@@ -42,19 +45,33 @@ type Load struct {
 	Pings, TraceProbes float64
 	// Records is the number of records written a second.
 	Records float64
-	// Connections is the number of connections a second that scans open.
+	// Connections is the number of connections a second that scans open. The
+	// ports of a range are paced.
 	Connections float64
+	// ScanLeast is how long the pace of its ranges makes the largest scan last;
+	// ScanMost how long it takes until all targets have been scanned once, when
+	// nothing answers and all have begun together.
+	ScanLeast, ScanMost time.Duration
+	// ScanParallel is how many sockets all scans together may use.
+	ScanParallel int
+
+	sockets float64 // that scans would use at once
+	waits   float64 // for how many seconds in all, when nothing answers
 	// Memory estimates the resident memory of the process in bytes, when
 	// nothing answers: 12 MiB for the process, 1 KiB for each target, 8 bytes
 	// for each RTT of a burst, 128 bytes for each hop of a trace, 64 bytes for
-	// each probe and 64 KiB for each connection in flight. It is without
-	// history, web and what the kernel keeps for sockets.
+	// each probe and 64 KiB for each connection in flight, 1 KiB for each service
+	// and 2 bytes for each port of a range. It is without history, web and what
+	// the kernel keeps for sockets.
 	Memory int64
 }
 
 // Load estimates what the configuration asks of the machine and the network.
 func (c *Config) Load() Load {
-	var l Load
+	l := Load{ScanParallel: c.ScanParallel}
+	if l.ScanParallel <= 0 {
+		l.ScanParallel = service.DefaultParallel
+	}
 	memory := float64(memoryBase) + float64(len(c.Targets))*memoryTarget
 	// In the order of the file, as the sum of floats depends on it.
 	var order []*vitals.Settings
@@ -74,6 +91,8 @@ func (c *Config) Load() Load {
 		memory += l.add(s, float64(count[s]))
 	}
 	l.Probes = l.Pings + l.TraceProbes
+	l.ScanMost = min(max(l.ScanMost, seconds(l.waits/float64(l.ScanParallel))), maxDuration)
+	memory += min(l.sockets, float64(l.ScanParallel)) * memoryConnection
 	l.Memory = int64(min(memory, 1<<62))
 	return l
 }
@@ -100,9 +119,13 @@ func (l *Load) add(s *vitals.Settings, n float64) float64 {
 		l.addRecord(s, n/period)
 	}
 	if s.Scan {
-		ports, period := float64(countPorts(s.Ports)), pauseTime(s, s.ScanPause)
+		cost := costOf(s.Ports, s.Timeout)
+		ports, period := float64(cost.Ports), scanTime(s, &cost)
 		l.Connections += n * ports / period
-		memory += min(ports, math.Ceil(ports*timeout/period)) * memoryConnection
+		l.sockets += n * min(float64(cost.Sockets), math.Ceil(ports*timeout/period))
+		l.waits += n * ports * timeout
+		l.ScanLeast, l.ScanMost = max(l.ScanLeast, cost.Least), max(l.ScanMost, cost.Most)
+		memory += float64(cost.Ports-cost.Ranged)*memoryService + float64(cost.Ranged)*memoryPort
 		l.addRecord(s, n/period)
 	}
 	return n * memory
@@ -135,6 +158,19 @@ func pingTime(s *vitals.Settings) float64 {
 	return s.BurstPeriod().Seconds()
 }
 
+// scanTime is the shortest time in seconds from one scan to the next.
+func scanTime(s *vitals.Settings, c *service.Cost) float64 {
+	if s.Form == vitals.Bundled {
+		return roundTime(s)
+	}
+	return max(s.ScanPause+c.Least, minRound).Seconds()
+}
+
+// seconds is a duration that may be longer than a Duration can be.
+func seconds(s float64) time.Duration {
+	return time.Duration(min(s, maxDuration.Seconds()) * float64(time.Second))
+}
+
 // pauseTime is the shortest time in seconds from one trace or scan to the next.
 func pauseTime(s *vitals.Settings, pause time.Duration) float64 {
 	if s.Form == vitals.Bundled {
@@ -144,16 +180,54 @@ func pauseTime(s *vitals.Settings, pause time.Duration) float64 {
 }
 
 // write prints the load for people.
-func (l Load) write(w io.Writer) error {
-	_, err := fmt.Fprintf(w, `
+func (l *Load) write(w io.Writer) error {
+	if _, err := fmt.Fprintf(w, `
 load of %d measured targets, at most:
   probes a second       %s (pings %s, traces %s)
   records a second      %s
   connections a second  %s
   memory                about %s MiB
 `, l.Targets, rate(l.Probes), rate(l.Pings), rate(l.TraceProbes), rate(l.Records), rate(l.Connections),
-		rate(float64(l.Memory)/(1<<20)))
-	return err
+		rate(float64(l.Memory)/(1<<20))); err != nil {
+		return err
+	}
+	if l.ScanMost < longScan {
+		return nil
+	}
+	if _, err := fmt.Fprintf(w, "  all scanned once in   %s\n", l.scanTimes()); err != nil {
+		return err
+	}
+	for _, warning := range l.Warnings() {
+		if _, err := fmt.Fprintf(w, "warning: %s\n", warning); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Load) scanTimes() string {
+	most := l.ScanMost.Round(time.Second)
+	if l.ScanLeast == 0 {
+		return fmt.Sprintf("%v when nothing answers", most)
+	}
+	return fmt.Sprintf("%v at least, %v when nothing answers", l.ScanLeast.Round(time.Millisecond), most)
+}
+
+const (
+	// longScan is from when on the load tells how long scans take.
+	longScan = 10 * time.Second
+	// hugeScan is from when on nobody means what was written.
+	hugeScan = time.Hour
+)
+
+// Warnings are what of the load is hardly meant, or cannot be, a sentence each.
+func (l *Load) Warnings() []string {
+	if l.ScanMost < hugeScan {
+		return nil
+	}
+	return []string{fmt.Sprintf(
+		"until every port of every host was asked once it takes %s, with at most %d sockets at once (--scan-parallel)",
+		l.scanTimes(), l.ScanParallel)}
 }
 
 // rate shows a number with three significant digits, or all before the point.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"connmonitor/internal/vitals"
 )
@@ -22,7 +23,7 @@ func TestLoad(t *testing.T) {
 		{"10.0.0.1-10.0.0.10 ping=1s numpings=1", Load{Targets: 10, Pings: 10, Records: 10}},
 		{"a ping=0 trace=2s hops=20 flows=2", Load{Targets: 1, TraceProbes: 20, Records: 0.5}},
 		{"a ping=0 scan=2s", Load{Targets: 1, Connections: 1.5, Records: 0.5}},
-		{"a ping=0 scan=1s ports=22,80-89", Load{Targets: 1, Connections: 11, Records: 1}},
+		{"a ping=0 scan=1s ports=22,80-89", Load{Targets: 1, Connections: 11 / 1.018, Records: 1 / 1.018}},
 		{"a paused=1 scan=1s trace=1s\nb ping=0", Load{}},
 		{"1 1 1 11 41 30 0 900\na\nb", Load{
 			Targets: 2, Pings: 22, TraceProbes: 60, Connections: 6, Records: 2,
@@ -67,8 +68,9 @@ func TestLoadMemory(t *testing.T) {
 		"a paused=1":                             memoryBase + memoryTarget,
 		"a ping=1s numpings=1 timeout=10s":       memoryBase + memoryTarget + memoryRTT + 10*memoryProbe,
 		"a ping=0 trace=1s hops=10":              memoryBase + memoryTarget + 10*(memoryHop+memoryProbe),
-		"a ping=0 scan=1s ports=1-100":           memoryBase + memoryTarget + 100*memoryConnection,
-		"a ping=0 scan=10s timeout=1s":           memoryBase + memoryTarget + memoryConnection,
+		"a ping=0 scan=1s ports=1-100":           memoryBase + memoryTarget + 64*memoryConnection + 100*memoryPort,
+		"a ping=0 scan=10s timeout=1s":           memoryBase + memoryTarget + memoryConnection + 3*memoryService,
+		"10.0.0.0/16 ping=0 scan=1s timeout=9s":  memoryBase + 65534*(memoryTarget+3*memoryService) + 512*memoryConnection,
 		"a ping=1us numpings=1 timeout=1h":       memoryBase + memoryTarget + memoryRTT + 3.6e9*memoryProbe,
 		"a ping=1e-6 numpings=1 timeout=876000h": 1 << 62,
 	}
@@ -127,6 +129,43 @@ func TestTableReportsWriteErrors(t *testing.T) {
 	for _, text := range []string{"", "a", "10.0.0.0/20"} {
 		if err := read(t, text).Table(fullDisk{}); !errors.Is(err, errFull) {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestLoadOfScans is about how long scans take, and from when on that is a
+// warning.
+func TestLoadOfScans(t *testing.T) {
+	tests := []struct {
+		text, least, most string
+		warned            bool
+	}{
+		{"a ping=0 scan=1m", "0s", "1s", false},
+		{"a ping=1s", "0s", "0s", false},
+		{"a ping=0 scan=1m ports=2000-2010", "20ms", "1.02s", false},
+		{"a ping=0 scan=1m ports=1-65535", "2m11.068s", "17m4s", false},
+		{"10.0.0.1-10.0.0.250 ping=0 scan=1m ports=1-65535", "2m11.068s", "8h53m19.51171875s", true},
+		{"a ping=0 scan=1m ports=1-65535 timeout=876000h", "2m11.068s", "876000h0m0s", true},
+	}
+	for _, test := range tests {
+		l := read(t, test.text).Load()
+		if l.ScanLeast.String() != test.least || l.ScanMost.String() != test.most || (len(l.Warnings()) > 0) != test.warned {
+			t.Errorf("%q: from %v to %v, %q, want %s, %s, %t", test.text, l.ScanLeast, l.ScanMost, l.Warnings(), test.least, test.most, test.warned)
+		}
+	}
+	c := read(t, tests[4].text)
+	c.ScanParallel = 4096
+	l := c.Load()
+	if got := l.ScanMost.Round(time.Minute); got != 67*time.Minute {
+		t.Errorf("with 4096 sockets %v", got)
+	}
+	var b strings.Builder
+	if err := c.Table(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\n  all scanned once in   2m11.068s at least, 1h6m40s when nothing answers\n", "\nwarning: until every port"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
 }

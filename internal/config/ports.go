@@ -5,7 +5,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"connmonitor/internal/service"
 )
@@ -28,6 +30,7 @@ func setPorts(l *line, v string) error {
 // commas, and returns it as the settings hold it: "" for the default.
 func ParsePorts(v string) (string, error) {
 	labels := make(map[string]bool)
+	var items []service.Item
 	for text := range strings.SplitSeq(v, ",") {
 		item, err := parsePortItem(text)
 		if err != nil {
@@ -37,6 +40,10 @@ func ParsePorts(v string) (string, error) {
 			return "", fmt.Errorf("%s stands twice in the list", quote(text))
 		}
 		labels[item.Label] = true
+		items = append(items, item)
+	}
+	if err := checkRanges(items); err != nil {
+		return "", err
 	}
 	if v == defaultPorts {
 		return "", nil
@@ -72,16 +79,35 @@ func unknownService(text string) error {
 	return fmt.Errorf("%s is no known service; known are %s", quote(name), strings.Join(service.Names(), ", "))
 }
 
-// countPorts is how many services or ports a valid list names.
-func countPorts(ports string) int {
+// checkRanges refuses a list in which a port would have two results of the same
+// name: those of a range are called by their port, as one that is asked for alone.
+func checkRanges(items []service.Item) error {
+	var asked [maxPort + 1]bool
+	for i := range items {
+		item := &items[i]
+		if !item.Ranged && item.Label != strconv.Itoa(int(item.First)) {
+			continue
+		}
+		for port := int(item.First); port <= int(item.Last); port++ {
+			if asked[port] {
+				return fmt.Errorf("port %d is asked for twice, alone and in a range or in two ranges", port)
+			}
+			asked[port] = true
+		}
+	}
+	return nil
+}
+
+// costOf is what a scan of a valid list costs.
+func costOf(ports string, timeout time.Duration) service.Cost {
 	if ports == "" {
 		ports = defaultPorts
 	}
-	n := 0
-	for item := range strings.SplitSeq(ports, ",") {
-		if item, err := service.ParseItem(item); err == nil {
-			n += item.Count()
+	var items []service.Item
+	for text := range strings.SplitSeq(ports, ",") {
+		if item, err := service.ParseItem(text); err == nil {
+			items = append(items, item)
 		}
 	}
-	return n
+	return service.CostOf(items, timeout)
 }

@@ -43,7 +43,8 @@ func (c *Config) Table(w io.Writer) error {
 	if len(c.Targets) > 0 {
 		c.writeRows(b)
 	}
-	if err := c.Load().write(b); err != nil {
+	load := c.Load()
+	if err := load.write(b); err != nil {
 		return err
 	}
 	return b.Flush()

@@ -56,7 +56,7 @@ func TestPorts(t *testing.T) {
 	for text, want := range map[string]int{
 		"": 3, "http,https,mysql": 3, "ssh": 1, "22,8080/http,8443/auto": 3, "1-65535": 65535, "10-10": 1, "http,2000-2009": 11,
 	} {
-		if got := countPorts(text); got != want {
+		if got := costOf(text, time.Second).Ports; got != want {
 			t.Errorf("%q: %d services, want %d", text, got, want)
 		}
 		var l line

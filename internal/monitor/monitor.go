@@ -123,6 +123,7 @@ func (m *Monitor) Run(ctx context.Context, reload <-chan struct{}) error {
 	c := m.o.Config
 	m.o.Config = nil // the table has all of it now
 	m.apply(c)
+	m.weigh(c)
 	m.tally = tally(c, lacking)
 	tidy(len(c.Targets))
 	m.o.Observer.Running(m.tally, "")

@@ -68,8 +68,18 @@ func (m *Monitor) adopt(c *config.Config) {
 	_, lacking := m.possible(c)
 	added, removed, kept := m.apply(c)
 	m.tally = tally(c, lacking)
+	m.weigh(c)
 	tidy(len(c.Targets))
 	m.log.Warn("configuration read again: %d targets added, %d removed, %d unchanged", added, removed, kept)
+}
+
+// weigh warns of what a configuration can hardly mean.
+func (m *Monitor) weigh(c *config.Config) {
+	c.ScanParallel = m.point.ScanSockets()
+	load := c.Load()
+	for _, warning := range load.Warnings() {
+		m.log.Warn("%s", warning)
+	}
 }
 
 // errorLogger is what LogInvalid needs of a report.Log.

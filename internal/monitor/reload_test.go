@@ -80,6 +80,30 @@ func TestDefect27ReloadKeepsTheUnchanged(t *testing.T) {
 	})
 }
 
+// TestHugeScansAreWarnedOf, at the start and at a reload. The name keeps them from
+// being made.
+func TestHugeScansAreWarnedOf(t *testing.T) {
+	const sane = "10.0.0.1 json=1\nnowhere.example ping=0 scan=1h ports=1-65535\n"
+	huge := strings.ReplaceAll(sane, "scan", "timeout=5m scan")
+	const begin, again = "EE: ResolveError: ", "WW: configuration read again: 1 targets added, 1 removed, 1 unchanged"
+	const warning = "WW: until every port of every host was asked once it takes 2m11.068s at least, 85h20m0s when nothing answers"
+	for _, test := range []struct {
+		first, second string
+		before, after []string // what has been said by then
+	}{
+		{sane, huge, []string{begin}, []string{begin, warning, again, begin}},
+		{huge, sane, []string{warning, begin}, []string{warning, begin, again, begin}},
+	} {
+		inFakeTime(t, hosts("1ms"), test.first, func(l *lab) {
+			l.pass(time.Second)
+			l.wantSaid(test.before...)
+			l.reload(test.second)
+			l.pass(time.Second)
+			l.wantSaid(test.after...)
+		})
+	}
+}
+
 // TestReloadStopsTheRemoved prints what is in flight, and nothing after it.
 func TestReloadStopsTheRemoved(t *testing.T) {
 	for form, texts := range map[string][2]string{
