@@ -5,6 +5,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ func protocolAuto() protocol { return protocol{name: auto} }
 func (s *Scanner) recognise(ctx context.Context, t *Request, port uint16) (vitals.Service, error) {
 	first := protocol{name: tcp, limit: maxMail, alpn: []string{"http/1.1"}, talk: talkAuto}
 	left := t.Timeout
-	found, err := s.attempt(ctx, &first, t, port, &left, 3)
+	found, err := s.attempt(ctx, &first, t, port, &left, 1)
 	if err != nil || found.Protocol != tcp || found.Software != "" {
 		return found, err
 	}
@@ -38,12 +39,15 @@ func (s *Scanner) recognise(ctx context.Context, t *Request, port uint16) (vital
 		if err == nil || isLocal(err) || ctx.Err() != nil {
 			return got, err
 		}
+		if isTimeout(err) {
+			found.Reason = reasonOf(err)
+		}
 	}
 	return found, nil
 }
 
 // attempt has one of several conversations, in its share of the time that is
-// left.
+// left. The first one parts its time by itself.
 func (s *Scanner) attempt(ctx context.Context, p *protocol, t *Request, port uint16, left *time.Duration, shares int) (vitals.Service, error) {
 	timeout := *left
 	if shares > 1 {
@@ -88,14 +92,31 @@ func talkAuto(c *conversation) error {
 	}
 	c.in.Reset(c.stamped) // the time-out is forgotten
 	c.idle = listenTime
-	if c.secure() != nil {
+	if err := c.offerTLS(); err != nil {
+		if c.line.heard && isTimeout(err) {
+			return fmt.Errorf("%w: %w", errUnfinished, err)
+		}
 		return nil
 	}
 	c.got.Protocol, c.got.Software = "tls", unknown
-	if talkHTTP(c) == nil {
+	if err := talkHTTP(c); err == nil {
 		c.got.Protocol = "https"
+	} else if isTimeout(err) {
+		c.got.Reason = reasonOf(err)
 	}
 	return nil
+}
+
+// offerTLS offers TLS to who is silent, for a third of the time that is left,
+// which leaves the rest for other questions; once the server has begun to answer
+// it has all of it.
+func (c *conversation) offerTLS() error {
+	c.line.heard = false
+	c.line.first = func() { _ = c.line.SetReadDeadline(c.deadline) } // a time-out is told by the read
+	if err := c.line.SetReadDeadline(time.Now().Add(time.Until(c.deadline) / 3)); err != nil {
+		return err
+	}
+	return c.secure()
 }
 
 // talkGreeting recognises who speaks first by the first packet.
@@ -118,7 +139,10 @@ func talkGreeting(c *conversation) error {
 	return nil
 }
 
-var errGreeting = errors.New("a greeting that does not end")
+var (
+	errGreeting   = errors.New("a greeting that does not end")
+	errUnfinished = errors.New("a TLS handshake that does not end")
+)
 
 // greeter is the protocol that begins like this. Mail and file transfer greet
 // alike, and only the words tell them apart.

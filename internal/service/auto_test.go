@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"connmonitor/internal/vitals"
 )
@@ -46,6 +47,52 @@ func TestAuto(t *testing.T) {
 				t.Errorf("%d connections", n)
 			}
 		})
+	}
+}
+
+// hesitant is a connection whose first write stops behind its first byte.
+type hesitant struct {
+	net.Conn
+	pause   time.Duration
+	written bool
+}
+
+func (h *hesitant) Write(b []byte) (int, error) {
+	if !h.written && len(b) > 1 {
+		h.written = true
+		if n, err := h.Conn.Write(b[:1]); err != nil {
+			return n, err
+		}
+		time.Sleep(h.pause)
+		n, err := h.Conn.Write(b[1:])
+		return n + 1, err
+	}
+	return h.Conn.Write(b)
+}
+
+// TestAutoOfSlowTLS: a handshake that takes longer than its share of the time is
+// not given up for a question in plain text, once it has begun; one that does not
+// end is no other service.
+func TestAutoOfSlowTLS(t *testing.T) {
+	config := tlsServerConfig(t)
+	for pause, want := range map[time.Duration]vitals.ServiceState{
+		4 * listenTime / 3: vitals.ServiceOpen, 5 * listenTime: vitals.ServiceError,
+	} {
+		port := serve(t, func(conn net.Conn) {
+			secured(t, config, says(simpleAnswer))(&hesitant{Conn: conn, pause: pause})
+		})
+		got := askPort(t, auto, port, 4*listenTime)
+		if got.State != want || got.Open() && got.Protocol != "https" {
+			t.Errorf("got %+v, want %s", got, want)
+		}
+	}
+}
+
+// TestAutoOfSilence says that there was no answer, which is no identity.
+func TestAutoOfSilence(t *testing.T) {
+	got := askPort(t, auto, serve(t, silent), 4*listenTime)
+	if !got.Open() || got.Protocol != tcp || got.Software != unknown || got.Reason != "no answer in time" {
+		t.Errorf("got %+v", got)
 	}
 }
 

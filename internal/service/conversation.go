@@ -179,7 +179,9 @@ const maxFarewell = 200 * time.Millisecond
 // boundedConn is a connection of which only so many bytes can be read.
 type boundedConn struct {
 	net.Conn
-	left int
+	left  int
+	heard bool   // something was read
+	first func() // called when that happens; nil: nothing
 }
 
 func (c *boundedConn) Read(p []byte) (int, error) {
@@ -188,6 +190,12 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p[:min(len(p), c.left)])
 	c.left -= n
+	if n > 0 && !c.heard {
+		c.heard = true
+		if c.first != nil {
+			c.first()
+		}
+	}
 	return n, err
 }
 
