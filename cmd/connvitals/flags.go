@@ -35,7 +35,7 @@ Measures the network conditions towards each host once.
       --ports LIST      ask these: NAME, PORT, PORT/NAME, FROM-TO, by commas
       --scan-parallel N most sockets of scans at once (512)
   -j, --json            print JSON
-      --details         all that is known of routes, and in JSON of services
+      --details         all that is known of routes and services
       --asn-db FILE     AS numbers of hops, for --details, from an MMDB file
       --asn dns         the same by DNS: it tells others which networks are seen
   -4, -6                use IPv4, or IPv6, addresses of names only

@@ -4,29 +4,28 @@ package report
 
 import "unicode/utf8"
 
-// The columns of a table.
-const (
-	columnTTL = iota
-	columnHop
-	columnAS
-	columnLoss
-	columnRTT
-	columnMark
-	columns
-)
+// columns is the most columns of a table.
+const columns = 7
 
 // The measures of a table, in columns of a terminal.
 const (
 	terminal = 100 // what a table is laid out for
 	gap      = 2   // between two columns
 	indent   = 7   // of what continues a row: its address and a little more
-	widestAS = 24
 )
+
+// format is how the columns of a table are laid out.
+type format struct {
+	right    [columns]bool // numbers, which end below each other
+	most     [columns]int  // the widest that the column gets; 0: no matter
+	flexible int           // the column that has the room which the others leave
+}
 
 // table is rows that are aligned. What is longer than its column has room for
 // is neither cut nor widens the column for all: the row goes on in the next
 // line, as in df(1).
 type table struct {
+	format
 	rows   []row
 	widths [columns]int // 0: the column is empty and left out
 }
@@ -54,22 +53,22 @@ func (t *table) append(dst []byte) []byte {
 	return dst
 }
 
-// measure makes every column as wide as its widest cell. The address has the
-// room that the others leave.
+// measure makes every column as wide as its widest cell.
 func (t *table) measure() {
 	left := terminal
 	for column := range columns {
-		if column != columnHop {
-			t.widths[column] = t.widest(column, terminal)
+		if column == t.flexible {
+			continue
+		}
+		most := t.most[column]
+		if most == 0 {
+			most = terminal
+		}
+		if t.widths[column] = t.widest(column, most); t.widths[column] > 0 {
+			left -= t.widths[column] + gap
 		}
 	}
-	t.widths[columnAS] = t.widest(columnAS, widestAS)
-	for _, width := range t.widths {
-		if width > 0 {
-			left -= width + gap
-		}
-	}
-	t.widths[columnHop] = t.widest(columnHop, left)
+	t.widths[t.flexible] = t.widest(t.flexible, left)
 }
 
 // widest is the width of the widest cell of a column that is no wider than
@@ -93,7 +92,7 @@ func (t *table) put(c *cursor, r *row) {
 			continue
 		}
 		at := from
-		if column == columnTTL || column == columnLoss || column == columnRTT {
+		if t.right[column] {
 			at += width - len(cell)
 		}
 		if cell != "" {

@@ -39,8 +39,8 @@ func AppendRecord(dst []byte, r *vitals.Record) []byte {
 }
 
 // AppendTable is AppendRecord for whoever sits at a terminal of 100 columns: in
-// text a table of all that is known of a trace stands in the place of its
-// lines, which it holds. It may allocate. JSON is as from AppendRecord.
+// text tables of all that is known of a trace and of services stand in the place
+// of their lines, which they hold. It may allocate. JSON is as from AppendRecord.
 func AppendTable(dst []byte, r *vitals.Record) []byte {
 	return appendRecord(dst, r, true)
 }

@@ -5,6 +5,7 @@ package report
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,70 @@ func TestDaysUntil(t *testing.T) {
 	for seconds, want := range map[int64]int64{0: 0, 86399: 0, 86400: 1, -1: -1, -86400: -1, -86401: -2} {
 		if got := daysUntil(now.Add(time.Duration(seconds)*time.Second), now); got != want {
 			t.Errorf("%d s are %d days, want %d", seconds, got, want)
+		}
+	}
+}
+
+// documentedScan is the example of connvitals(1).
+func documentedScan() vitals.Record {
+	r := record("www.example.com", "203.0.113.9")
+	r.Time, r.Lookup = time.Unix(1_800_000_000, 0), ms(0.8)
+	r.Scan = &vitals.Scan{Services: []vitals.Service{
+		{Name: "ssh", Protocol: "ssh", State: vitals.ServiceOpen, RTT: ms(25.5), Connect: ms(12.25), FirstByte: ms(13.125), Software: "OpenSSH_9.2"},
+		{
+			Name: "8443/https", Protocol: "https", State: vitals.ServiceOpen, RTT: ms(50.5), Connect: ms(12.5), Handshake: ms(25), FirstByte: ms(12.75),
+			Code: "301", Software: "nginx", Redirect: "https://example.com/", HTTP: "HTTP/1.1",
+			TLS: &vitals.TLS{
+				Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256", ALPN: "http/1.1", Problem: "for another name",
+				Certificate: vitals.Certificate{
+					Fingerprint: sha256.Sum256([]byte("a")), Subject: "CN=example.net", Names: []string{"example.net"},
+					Issuer: "CN=Example CA", Expires: r.Time.Add(36 * time.Hour),
+				},
+			},
+		},
+		{Name: "443", Protocol: "https", State: vitals.ServiceOpen, RTT: ms(50), Connect: ms(12.5), FirstByte: ms(12), Code: "200", Software: "nginx"},
+		{Name: "imap", Protocol: "imap", State: vitals.ServiceFiltered, Reason: "no answer in time"},
+		{Name: "2000-2010", Ranged: true, State: vitals.ServiceClosed, Reason: "11 closed"},
+	}}
+	return r
+}
+
+func TestManPageShowsServices(t *testing.T) {
+	table := AppendTable(nil, with(documentedScan(), vitals.Bundled, false, false))
+	if got := shown(t, pageOfConnvitals, "services"); got != string(table) {
+		t.Errorf("%s shows\n%swant\n%s", pageOfConnvitals, got, table)
+	}
+}
+
+// TestServiceTableCannotBeForged has servers whose words would make a row.
+func TestServiceTableCannotBeForged(t *testing.T) {
+	r := documentedScan()
+	for i := range r.Scan.Services {
+		s := &r.Scan.Services[i]
+		s.Software, s.Redirect, s.Reason = hostile, hostile, hostile
+		if s.TLS != nil {
+			s.TLS.Subject, s.TLS.Issuer, s.TLS.Names, s.TLS.ALPN, s.TLS.Problem = hostile, hostile, []string{hostile}, hostile, hostile
+		}
+	}
+	got := AppendTable(nil, with(r, vitals.Bundled, false, false))
+	checkPrintable(t, got, "\n")
+	rows := 0
+	for line := range strings.Lines(string(got)) {
+		if line[0] != ' ' {
+			rows++
+		}
+	}
+	if want := 2 + len(r.Scan.Services); rows != want {
+		t.Errorf("%d rows, want %d:\n%s", rows, want, got)
+	}
+}
+
+func TestExpiryText(t *testing.T) {
+	for days, want := range map[int64]string{
+		0: "expires in 0 days", 1: "expires in 1 day", 90: "expires in 90 days", -1: "expired 1 day ago", -2: "expired 2 days ago",
+	} {
+		if got := expiryText(days); got != want {
+			t.Errorf("%d: %s", days, got)
 		}
 	}
 }

@@ -11,11 +11,30 @@ import (
 	"connmonitor/internal/wire"
 )
 
+// The columns of a trace.
+const (
+	columnTTL = iota
+	columnHop
+	columnAS
+	columnLoss
+	columnRTT
+	columnMark
+
+	widestAS = 24
+)
+
+func formatOfTrace() format {
+	return format{
+		right: [columns]bool{columnTTL: true, columnLoss: true, columnRTT: true},
+		most:  [columns]int{columnAS: widestAS}, flexible: columnHop,
+	}
+}
+
 // appendTable appends a trace as a table, one row a hop, and the path MTU where
 // it is known. Flows that take another path than the first follow with the hops
 // where they differ from it.
 func appendTable(dst []byte, p *vitals.Path) []byte {
-	var t table
+	t := table{format: formatOfTrace()}
 	t.rows = append(t.rows, heading(p))
 	all := routes(p)
 	for i := range all {

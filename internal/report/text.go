@@ -12,7 +12,7 @@ import (
 
 // appendTextRecord appends r as plain text: the host line, the line of the
 // time, the line of the pings, a line for each hop, the line of the scan, each
-// only when there is one. With table the hops stand in a table instead.
+// only when there is one. With table the hops, and the services, stand in tables instead.
 func appendTextRecord(dst []byte, r *vitals.Record, table bool) []byte {
 	dst = append(appendHost(dst, r), '\n')
 	if timestamped(r) {
@@ -28,7 +28,9 @@ func appendTextRecord(dst []byte, r *vitals.Record, table bool) []byte {
 			dst = append(appendTextHop(dst, &r.Path.Hops[i]), '\n')
 		}
 	}
-	if r.Scan != nil {
+	if r.Scan != nil && table {
+		dst = appendServiceTable(dst, r)
+	} else if r.Scan != nil {
 		dst = append(appendTextScan(dst, r.Scan), '\n')
 	}
 	return dst

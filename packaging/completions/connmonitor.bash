@@ -6,7 +6,7 @@ _connmonitor() {
 	COMPREPLY=()
 	case $prev in
 	--log | --err | --asn-db) ;; # a file, as below
-	--rate) return ;;
+	--rate | --scan-parallel) return ;;
 	--asn)
 		mapfile -t COMPREPLY < <(compgen -W dns -- "$cur")
 		return
@@ -14,7 +14,7 @@ _connmonitor() {
 	*)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W \
-				'-v -V --version -h --help --check --quiet --rate --log --err --asn-db --asn' -- "$cur")
+				'-v -V --version -h --help --check --quiet --rate --scan-parallel --log --err --asn-db --asn' -- "$cur")
 			return
 		fi
 		;;

@@ -5,7 +5,7 @@ _connvitals() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
 	case $prev in
-	-p | --pings | --payload-size | --interval | -H | --hops | --timeout | --rate | --port | --flows) return ;;
+	-p | --pings | --payload-size | --interval | -H | --hops | --timeout | --rate | --scan-parallel | --ports | --port | --flows) return ;;
 	--method)
 		mapfile -t COMPREPLY < <(compgen -W 'icmp udp tcp' -- "$cur")
 		return
@@ -28,7 +28,7 @@ _connvitals() {
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W '-h --help -V --version -p --pings -P --no-ping
 			--payload-size --interval -t --trace -H --hops -s --port-scan -j --json --details
-			-4 -6 --timeout --source --rate --ports --method --port --flows --asn-db --asn' -- "$cur")
+			-4 -6 --timeout --source --rate --scan-parallel --ports --method --port --flows --asn-db --asn' -- "$cur")
 		return
 	fi
 	mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur")

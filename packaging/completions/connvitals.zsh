@@ -22,6 +22,7 @@ _arguments -s -S \
 	'(-4)-6[use IPv6 addresses of names only]' \
 	'--timeout=[how long a ping, a hop or a service may take]:time' \
 	'--ports=[services to ask]:list of NAME, PORT, PORT/NAME, FROM-TO' \
+	'--scan-parallel=[most sockets of scans at once]:number' \
 	'--source=[address or interface that probes leave by]:source:_net_interfaces' \
 	'--rate=[most probes a second in all]:probes a second' \
 	'*:host:_hosts'
