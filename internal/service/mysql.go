@@ -8,12 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
 // maxHandshake is the most bytes of a first packet's payload. A handshake has
 // about a hundred, an error message at most 512.
 const maxHandshake = 4096
+
+// mysqlError begins a packet that is an error.
+const mysqlError = 0xff
 
 // headerSize is the size of a packet's header: 3 bytes of length, 1 of sequence.
 const headerSize = 4
@@ -49,6 +53,9 @@ func talkMySQL(c *conversation) error {
 		return err
 	}
 	c.got.Software = softwareOf(version)
+	if payload[0] == mysqlError {
+		c.got.Reason = "refuses with " + strconv.Itoa(int(binary.LittleEndian.Uint16(payload[1:])))
+	}
 	return nil
 }
 
@@ -89,7 +96,7 @@ func parseHandshake(payload []byte) (string, error) {
 		return parseVersion10(body)
 	case 0x09:
 		return parseVersion9(body)
-	case 0xff:
+	case mysqlError:
 		return "", checkError(body)
 	}
 	return "", errNotMySQL

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"connmonitor/internal/vitals"
 )
 
 const (
@@ -44,7 +46,7 @@ func TestHandshakeErrors(t *testing.T) {
 	} {
 		for _, sequence := range []string{"\x00", "\x01"} {
 			port := serve(t, greets(string(rune(len(payload)))+"\x00\x00"+sequence+payload))
-			wantOpen(t, ask(t, "mysql", port, patient), "", unknown)
+			wantRefusal(t, ask(t, "mysql", port, patient))
 		}
 	}
 }
@@ -148,4 +150,13 @@ func FuzzHandshake(f *testing.F) {
 			t.Fatalf("version %q", version)
 		}
 	})
+}
+
+// wantRefusal is a server that tells no more than why.
+func wantRefusal(t *testing.T, got vitals.Service) {
+	t.Helper()
+	wantState(t, got, vitals.ServiceOpen, "refuses with 1")
+	if got.Software != unknown {
+		t.Errorf("got %+v, want no version", got)
+	}
 }

@@ -244,5 +244,5 @@ func TestMariaDB(t *testing.T) {
 	if !refused {
 		t.Fatal("the server has no limit of connections")
 	}
-	wantOpen(t, ask(t, "mysql", port, patient), "", unknown)
+	wantRefusal(t, ask(t, "mysql", port, patient))
 }
