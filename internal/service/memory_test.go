@@ -35,8 +35,9 @@ func because(s vitals.Service, reason string) vitals.Service {
 	return s
 }
 
-func inState(name string, state vitals.ServiceState) vitals.Service {
-	return vitals.Service{Name: name, Protocol: "https", State: state, Reason: "why"}
+// inState is the service x in a state in which it tells nothing.
+func inState(state vitals.ServiceState) vitals.Service {
+	return vitals.Service{Name: "x", Protocol: "https", State: state, Reason: "why"}
 }
 
 // told writes changes for a comparison.
@@ -76,24 +77,27 @@ func TestMemory(t *testing.T) {
 		{"software", []vitals.Service{a, b, b}, []string{"x: https a>https b", ""}},
 		{"protocol", []vitals.Service{a, open("x", "tls", "a")}, []string{"x: https a>tls a"}},
 		{
-			"states", []vitals.Service{a, inState("x", vitals.ServiceClosed), inState("x", vitals.ServiceFiltered), a, inState("x", vitals.ServiceError)},
+			"states",
+			[]vitals.Service{a, inState(vitals.ServiceClosed), inState(vitals.ServiceFiltered), a, inState(vitals.ServiceError)},
 			[]string{"x: open>closed", "x: closed>filtered", "x: filtered>open", "x: open>error"},
 		},
-		{"it comes back as another", []vitals.Service{a, inState("x", vitals.ServiceClosed), b}, []string{"x: open>closed", "x: closed>open, https a>https b"}},
-		{"first open later", []vitals.Service{inState("x", vitals.ServiceClosed), withTLS(a, "k"), a}, []string{"x: closed>open", "x: cert k>"}},
+		{"it comes back as another", []vitals.Service{a, inState(vitals.ServiceClosed), b}, []string{"x: open>closed", "x: closed>open, https a>https b"}},
+		{"first open later", []vitals.Service{inState(vitals.ServiceClosed), withTLS(a, "k"), a}, []string{"x: closed>open", "x: cert k>"}},
 		{"certificate", []vitals.Service{withTLS(a, "k"), withTLS(a, "k"), withTLS(a, "l")}, []string{"", "x: cert k>l"}},
 		{"a first certificate", []vitals.Service{a, withTLS(a, "k")}, []string{"x: cert >k"}},
 		{
-			"TLS that fails for once", []vitals.Service{withTLS(a, "k"), because(a, "no TLS"), withTLS(a, "k")},
+			"TLS that fails for once",
+			[]vitals.Service{withTLS(a, "k"), because(a, "no TLS"), withTLS(a, "k")},
 			[]string{"", ""},
 		},
 		{
-			"a server that refuses to say", []vitals.Service{a, because(open("x", "https", unknown), "refuses"), a, open("x", "https", unknown)},
+			"a server that refuses to say",
+			[]vitals.Service{a, because(open("x", "https", unknown), "refuses"), a, open("x", "https", unknown)},
 			[]string{"", "", "x: https a>https Unknown"},
 		},
 		{
 			"a certificate while it is an error",
-			[]vitals.Service{withTLS(a, "k"), withTLS(inState("x", vitals.ServiceError), "l"), withTLS(a, "l")},
+			[]vitals.Service{withTLS(a, "k"), withTLS(inState(vitals.ServiceError), "l"), withTLS(a, "l")},
 			[]string{"x: open>error, cert k>l", "x: error>open"},
 		},
 	}
