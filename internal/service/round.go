@@ -191,7 +191,7 @@ func failure(got vitals.Service, err error) vitals.Service {
 func (s *Scanner) talk(ctx context.Context, p *protocol, t *Request, port uint16, timeout time.Duration) (got vitals.Service, begun time.Time, err error) {
 	for w := (wait{}); ; {
 		begun = time.Now()
-		got, err = s.converse(ctx, p, t, port, timeout)
+		got, err = s.talkOnce(ctx, p, t, port, timeout)
 		if !isStarved(err) || !w.pause(ctx, s.patience) {
 			return got, begun, err
 		}
@@ -199,7 +199,7 @@ func (s *Scanner) talk(ctx context.Context, p *protocol, t *Request, port uint16
 	}
 }
 
-func (s *Scanner) converse(ctx context.Context, p *protocol, t *Request, port uint16, timeout time.Duration) (got vitals.Service, err error) {
+func (s *Scanner) talkOnce(ctx context.Context, p *protocol, t *Request, port uint16, timeout time.Duration) (got vitals.Service, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	start := time.Now()
