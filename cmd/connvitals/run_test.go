@@ -66,8 +66,20 @@ func TestRun(t *testing.T) {
 			`\{"addr":"::1","name":"::1","trace":\[\["::1",[0-9.]+\]\],"path":\{"method":"icmp","end":"reached","hops":\[` +
 				`\{"ttl":1,"addr":"::1","rtt":[0-9.]+,.*\}\]\}\}\n`, "",
 		},
-		// Pings and services are as without.
-		{"-s --details 127.0.0.1", 0, `127\.0\.0\.1\n` + pings + nobodyServes, ""},
+		// Pings are as without. Only a name has been looked up.
+		{
+			"-s --details 127.0.0.1", 0,
+			`127\.0\.0\.1\n` + pings + `service  state\nhttp     closed  connection refused\nhttps .*\nmysql .*\n`, "",
+		},
+		{
+			"-Ps --details localhost", 0,
+			`localhost \(127\.0\.0\.1\)\nservice  state   lookup\nhttp     closed +` + number + `  connection refused\nhttps .*\nmysql .*\n`, "",
+		},
+		{
+			"-Pj --details --ports 2000-2009 localhost", 0,
+			`.*"scan":\{"2000-2009":\{"state":"closed","reason":"10 closed","lookup":[0-9.]+\}\}\}\n`, "",
+		},
+		{"-P --ports ssh,7-9 localhost", 0, `localhost \(127\.0\.0\.1\)\nNone\t7-9: None\n`, ""},
 		{"-Ps ::1", 0, `::1\n` + nobodyServes, ""},
 		{"--source 127.0.0.9 127.0.0.1", 0, `127\.0\.0\.1\n` + pings, ""},
 		{"--payload-size 65507 -p 3 127.0.0.1", 0, `127\.0\.0\.1\n` + pings, ""},
@@ -85,6 +97,7 @@ func TestRun(t *testing.T) {
 		{"--source nosuch0 127.0.0.1", 1, "", `EE: HostError: 127\.0\.0\.1: source "nosuch0": .*\n`},
 		{"--source ::1 127.0.0.1", 1, "", `EE: HostError: 127\.0\.0\.1: source ::1 is not of the address family .*\n`},
 		{"192.0.2.1", 1, "", `EE: LocalError: 192\.0\.2\.1: 10 of 10 pings .*network is unreachable.*\n`},
+		{"-Ps 192.0.2.1", 1, "", `EE: LocalError: 192\.0\.2\.1: .*this machine has no route to it.*network is unreachable.*\n`},
 		{"192.0.2.1 ::1", 0, `::1\n` + pings, `EE: LocalError: 192\.0\.2\.1: .*\n`},
 	}
 	for _, test := range tests {

@@ -43,6 +43,9 @@ func appendJSONService(dst []byte, s *vitals.Service) []byte {
 // appendJSONIdentity appends the members of an open service: those of http when
 // it has a status code, else those of mysql.
 func appendJSONIdentity(dst []byte, s *vitals.Service) []byte {
+	if isRest(s) {
+		return appendJSONString(append(dst, `"version":`...), s.Software)
+	}
 	dst = append(dst, `"rtt":`...)
 	dst = appendNumber(dst, vitals.Milliseconds(s.RTT))
 	if s.Code != "" {
@@ -146,6 +149,9 @@ func appendTextService(dst []byte, s *vitals.Service) []byte {
 	if !s.Open() {
 		return append(dst, "None"...)
 	}
+	if isRest(s) {
+		return appendText(dst, s.Software)
+	}
 	dst = appendFixed(dst, vitals.Milliseconds(s.RTT))
 	if s.Code != "" {
 		dst = appendText(append(dst, ", "...), s.Code)
@@ -156,6 +162,10 @@ func appendTextService(dst []byte, s *vitals.Service) []byte {
 	}
 	return dst
 }
+
+// isRest reports whether this is what there is to say of the ports of a range that
+// are not told one by one. Nothing was timed for it.
+func isRest(s *vitals.Service) bool { return s.Ranged && !isPort(s.Name) }
 
 // isPort reports whether a service is called by its port.
 func isPort(name string) bool { return strings.Trim(name, "0123456789") == "" }

@@ -32,6 +32,7 @@ func manyServices(now time.Time) *vitals.Scan {
 		{Name: "8110/pop3", Protocol: "pop3", State: vitals.ServiceOpen, RTT: ms(3), Software: "y"},
 		{Name: "2001", Ranged: true, Protocol: "tcp", State: vitals.ServiceOpen, RTT: ms(1), Software: "z"},
 		{Name: "3000-3009", Ranged: true, State: vitals.ServiceClosed, Reason: "10 closed"},
+		{Name: "1-999", Ranged: true, State: vitals.ServiceOpen, Software: "3 more ports are open"},
 	}}
 }
 
@@ -40,13 +41,13 @@ func TestServices(t *testing.T) {
 	r.Time = time.Unix(1_800_000_000, 0)
 	r.Scan = manyServices(r.Time)
 	const text = "a (192.0.2.1)\n" +
-		"1.500, OpenSSH_9.2\t9.000, 301, nginx\tNone\t2.000, x, ssh\t3.000, y\t2001: 1.000, z, tcp\t3000-3009: None\n"
+		"1.500, OpenSSH_9.2\t9.000, 301, nginx\tNone\t2.000, x, ssh\t3.000, y\t2001: 1.000, z, tcp\t3000-3009: None\t1-999: 3 more ports are open\n"
 	if got := string(AppendRecord(nil, with(r, vitals.Bundled, false, false))); got != text {
 		t.Errorf("text %q, want %q", got, text)
 	}
 	const plain = `{"addr":"192.0.2.1","name":"a","scan":{"ssh":{"rtt":1.5,"version":"OpenSSH_9.2"},` +
 		`"8443/https":{"rtt":9,"response code":"301","server":"nginx"},"smtp":"None","22":{"rtt":2,"version":"x","service":"ssh"},` +
-		`"8110/pop3":{"rtt":3,"version":"y"},"2001":{"rtt":1,"version":"z","service":"tcp"},"3000-3009":"None"}}` + "\n"
+		`"8110/pop3":{"rtt":3,"version":"y"},"2001":{"rtt":1,"version":"z","service":"tcp"},"3000-3009":"None","1-999":{"version":"3 more ports are open"}}}` + "\n"
 	if got := string(AppendRecord(nil, with(r, vitals.Bundled, true, false))); got != plain {
 		t.Errorf("JSON %s, want %s", got, plain)
 	}
@@ -68,6 +69,7 @@ func TestServiceDetails(t *testing.T) {
 		"8443/https": `{"rtt":9,"response code":"301","server":"nginx","state":"open","service":"https","lookup":0.25,"connect":1,"handshake":5,"first byte":3,` +
 			`"protocol":"HTTP/1.1","redirect":"https://a/","tls":{"version":"TLS 1.3","cipher":"TLS_AES_128_GCM_SHA256","alpn":"http/1.1",` +
 			`"subject":"CN=a","names":["a","b"],"issuer":"CN=c","sha256":"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb","days":1,"verified":false,"problem":"self-signed"}}`,
+		"1-999":     `{"version":"3 more ports are open","state":"open","lookup":0.25}`,
 		"3000-3009": `{"state":"closed","reason":"10 closed","lookup":0.25}`,
 		"smtp":      `{"state":"filtered","reason":"no answer in time","service":"smtp","lookup":0.25}`,
 	} {
