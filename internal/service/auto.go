@@ -26,7 +26,7 @@ func protocolAuto() protocol { return protocol{name: auto} }
 // last asks for HTTP. What nothing comes of is a service that is open, and
 // unknown.
 func (s *Scanner) recognise(ctx context.Context, t *Request, port uint16) (vitals.Service, error) {
-	first := protocol{name: tcp, limit: maxMail, alpn: []string{"http/1.1"}, talk: talkAuto}
+	first := protocol{name: tcp, limit: maxMail, alpn: []string{alpnHTTP2, alpnHTTP1}, talk: talkAuto}
 	found, err := s.attempt(ctx, &first, t, port, 3)
 	if err != nil || found.Protocol != tcp || found.Software != "" {
 		return found, err
@@ -67,33 +67,68 @@ func (s *Scanner) candidates(port uint16) []protocol {
 // talkAuto listens for a greeting, and offers TLS to who is silent. It leaves
 // the software empty when it has learned nothing.
 func talkAuto(c *conversation) error {
+	heard, err := c.listen()
+	if heard {
+		return talkGreeting(c)
+	}
+	if err != nil {
+		return nil //nolint:nilerr // it hung up: what it wants to hear is asked next
+	}
+	if c.secure() != nil {
+		return nil
+	}
+	c.got.Protocol, c.got.Software = "tls", unknown
+	return talkInside(c)
+}
+
+// talkInside recognises what is spoken in TLS. Who agreed on a version of HTTP
+// speaks that; all others are listened to once more, because mail servers greet
+// inside as they do outside.
+func talkInside(c *conversation) error {
+	if c.got.TLS.ALPN == "" {
+		if heard, err := c.listen(); heard {
+			err := talkGreeting(c)
+			c.got.Protocol = inTLS(c.got.Protocol)
+			return err
+		} else if err != nil {
+			return nil //nolint:nilerr // it wants no more of us than the handshake
+		}
+	}
+	if err := talkHTTPS(c); err == nil || errors.Is(err, errHTTP11) {
+		c.got.Protocol = "https"
+	}
+	return nil
+}
+
+// inTLS is what a protocol is called inside TLS.
+func inTLS(name string) string {
+	switch name {
+	case "smtp", "imap", "pop3", "ftp":
+		return name + "s"
+	}
+	return "tls"
+}
+
+// listen waits for a greeting, for as long as auto does. The time is nobody's
+// fault, so it does not count. An error is the end of the connection.
+func (c *conversation) listen() (heard bool, err error) {
 	deadline := time.Now().Add(listenTime)
 	if deadline.After(c.deadline) {
 		deadline = c.deadline
 	}
 	if err := c.line.SetReadDeadline(deadline); err != nil {
-		return err
+		return false, err
 	}
-	_, err := c.in.Peek(1)
-	if c.line.SetReadDeadline(c.deadline) != nil {
-		return nil // the time was up before; what is known is that it is open
+	_, err = c.in.Peek(1)
+	if deadlineErr := c.line.SetReadDeadline(c.deadline); deadlineErr != nil {
+		return false, deadlineErr // the time was up before
 	}
-	if err == nil {
-		return talkGreeting(c)
-	}
-	if !isTimeout(err) {
-		return nil // it hung up: what it wants to hear is asked next
+	if err == nil || !isTimeout(err) {
+		return err == nil, err
 	}
 	c.in.Reset(c.stamped) // the time-out is forgotten
-	c.idle = listenTime
-	if c.secure() != nil {
-		return nil
-	}
-	c.got.Protocol, c.got.Software = "tls", unknown
-	if talkHTTP(c) == nil {
-		c.got.Protocol = "https"
-	}
-	return nil
+	c.idle += listenTime
+	return false, nil
 }
 
 // talkGreeting recognises who speaks first by the first packet.
@@ -107,6 +142,9 @@ func talkGreeting(c *conversation) error {
 	if ok {
 		if err := p.talk(c); err == nil {
 			c.got.Protocol = p.name
+			begun := time.Now()
+			c.sayGoodbye(p.farewell)
+			c.idle += time.Since(begun)
 			return nil
 		} else if isTimeout(err) {
 			return errors.Join(errGreeting, err)

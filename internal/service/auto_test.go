@@ -3,6 +3,7 @@
 package service
 
 import (
+	"crypto/tls"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -29,6 +30,11 @@ func TestAuto(t *testing.T) {
 		{"a greeting of something else", greets("RFB 003.008\n"), "tcp", "RFB 003.008"},
 		{"http", says(simpleAnswer), "http", "test"},
 		{"https", secured(t, config, says(simpleAnswer)), "https", "test"},
+		{"imaps", secured(t, config, dialogue("* OK x", "* BYE")), "imaps", "x"},
+		{"pop3s", secured(t, config, dialogue("+OK x", "+OK")), "pop3s", "x"},
+		{"smtps", secured(t, config, dialogue("220 a ESMTP x", "221")), "smtps", "x"},
+		{"a greeting in TLS", secured(t, config, greets("RFB 003.008\n")), "tls", "RFB 003.008"},
+		{"hangs up in TLS", secured(t, config, func(conn net.Conn) { _ = conn.(*tls.Conn).HandshakeContext(t.Context()) }), "tls", unknown},
 		{"tls", secured(t, config, says("what\r\n")), "tls", unknown},
 		{"hangs up", func(net.Conn) {}, "tcp", unknown},
 		{"silent", silent, "tcp", unknown},
@@ -38,7 +44,7 @@ func TestAuto(t *testing.T) {
 			t.Parallel()
 			var connections atomic.Int32
 			port := serve(t, func(conn net.Conn) { connections.Add(1); test.handle(conn) })
-			got := askAs(t, Request{Name: "host.example", Addr: loopback, Timeout: 4 * listenTime, Services: []string{portName(port)}}, port)
+			got := askAs(t, Request{Name: "host.example", Addr: loopback, Timeout: 8 * listenTime, Services: []string{portName(port)}}, port)
 			if !got.Open() || got.Protocol != test.protocol || got.Software != test.software {
 				t.Errorf("got %+v, want %s, %q", got, test.protocol, test.software)
 			}

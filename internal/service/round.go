@@ -140,7 +140,7 @@ func (s *Scanner) ask(ctx context.Context, t *Request, item *Item, port uint16) 
 	if p.name == auto {
 		got, err = s.recognise(limited, t, port)
 	} else {
-		got, err = s.talk(limited, p, t, port)
+		got, err = s.converse(limited, p, t, port)
 	}
 	switch {
 	case err == nil:
