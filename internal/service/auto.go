@@ -5,6 +5,7 @@ package service
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"time"
 
@@ -28,17 +29,24 @@ func protocolAuto() protocol { return protocol{name: auto} }
 func (s *Scanner) recognise(ctx context.Context, t *Request, port uint16) (vitals.Service, error) {
 	first := protocol{name: tcp, limit: maxMail, alpn: []string{alpnHTTP2, alpnHTTP1}, talk: talkAuto}
 	found, err := s.attempt(ctx, &first, t, port, 3)
-	if err != nil || found.Protocol != tcp || found.Software != "" {
+	if err != nil || found.Software != "" && !isBareTLS(&found) {
 		return found, err
 	}
-	found.Software, found.RTT = unknown, found.Connect
-	for i, p := range s.candidates(port) {
+	if found.Software == "" {
+		found.Software, found.RTT = unknown, found.Connect
+	}
+	for i, p := range s.candidates(port, &found) {
 		got, err := s.attempt(ctx, &p, t, port, 2-i)
 		if err == nil || isLocal(err) || errors.Is(ctx.Err(), context.Canceled) {
 			return got, err
 		}
 	}
 	return found, nil
+}
+
+// isBareTLS reports whether nothing was learned but that there is TLS.
+func isBareTLS(found *vitals.Service) bool {
+	return found.Protocol == "tls" && found.Software == unknown
 }
 
 // attempt has one of several conversations, in its share of the time that is
@@ -52,16 +60,25 @@ func (s *Scanner) attempt(ctx context.Context, p *protocol, t *Request, port uin
 	return s.talk(ctx, p, t, port)
 }
 
-// candidates are what a server may be that waits for us to speak, and that TLS
-// means nothing to.
-func (s *Scanner) candidates(port uint16) []protocol {
+// candidates are what a server may be that waits for us to speak: the usual
+// service of the port, and in the clear HTTP, which was asked for in TLS before.
+// Who refused TLS because we offered HTTP in it is asked without.
+func (s *Scanner) candidates(port uint16, found *vitals.Service) []protocol {
+	secure := isBareTLS(found)
+	if secure && found.TLS == nil {
+		return []protocol{{name: "tls", secure: true, limit: maxMail, talk: talkInside}}
+	}
 	var list []protocol
 	for _, p := range s.protocols {
-		if p.port == port && p.network != udp && !p.secure && p.talk != nil && p.name != "http" {
+		if p.port == port && p.network != udp && p.secure == secure && p.talk != nil && p.name != "http" && p.name != "https" {
 			list = append(list, p)
 		}
 	}
-	return append(list[:min(len(list), 1)], protocolHTTP())
+	list = list[:min(len(list), 1)]
+	if secure {
+		return list
+	}
+	return append(list, protocolHTTP())
 }
 
 // talkAuto listens for a greeting, and offers TLS to who is silent. It leaves
@@ -74,17 +91,21 @@ func talkAuto(c *conversation) error {
 	if err != nil {
 		return nil //nolint:nilerr // it hung up: what it wants to hear is asked next
 	}
-	if c.secure() != nil {
-		return nil
+	err = c.secure()
+	if err == nil {
+		return talkInside(c)
 	}
-	c.got.Protocol, c.got.Software = "tls", unknown
-	return talkInside(c)
+	if isALPNRefused(err) {
+		c.got.Protocol, c.got.Software = "tls", unknown
+	}
+	return nil //nolint:nilerr // it is something else, which is asked for next
 }
 
 // talkInside recognises what is spoken in TLS. Who agreed on a version of HTTP
 // speaks that; all others are listened to once more, because mail servers greet
 // inside as they do outside.
 func talkInside(c *conversation) error {
+	c.got.Protocol, c.got.Software = "tls", unknown
 	if c.got.TLS.ALPN == "" {
 		if heard, err := c.listen(); heard {
 			err := talkGreeting(c)
@@ -98,6 +119,14 @@ func talkInside(c *conversation) error {
 		c.got.Protocol = "https"
 	}
 	return nil
+}
+
+// isALPNRefused recognises a server that speaks TLS, and nothing that we have
+// offered (RFC 7301 section 3.2): Exim, for one. crypto/tls tells of alerts in
+// words alone.
+func isALPNRefused(err error) bool {
+	var alert *net.OpError
+	return errors.As(err, &alert) && alert.Op == "remote error" && strings.Contains(alert.Error(), "no application protocol")
 }
 
 // inTLS is what a protocol is called inside TLS.
@@ -140,6 +169,7 @@ func talkGreeting(c *conversation) error {
 	// The greeting may not be complete; what decides is in its first bytes.
 	p, ok := greeter(string(first))
 	if ok {
+		c.alpn = nil // what was offered was HTTP
 		if err := p.talk(c); err == nil {
 			c.got.Protocol = p.name
 			begun := time.Now()

@@ -33,6 +33,8 @@ func TestAuto(t *testing.T) {
 		{"imaps", secured(t, config, dialogue("* OK x", "* BYE")), "imaps", "x"},
 		{"pop3s", secured(t, config, dialogue("+OK x", "+OK")), "pop3s", "x"},
 		{"smtps", secured(t, config, dialogue("220 a ESMTP x", "221")), "smtps", "x"},
+		{"smtps that knows itself", secured(t, offering(t, "smtp"), dialogue("220 a ESMTP x", "221")), "smtps", "x"},
+		{"tls of something else", secured(t, offering(t, "acme-tls/1"), silent), "tls", unknown},
 		{"a greeting in TLS", secured(t, config, greets("RFB 003.008\n")), "tls", "RFB 003.008"},
 		{"hangs up in TLS", secured(t, config, func(conn net.Conn) { _ = conn.(*tls.Conn).HandshakeContext(t.Context()) }), "tls", unknown},
 		{"tls", secured(t, config, says("what\r\n")), "tls", unknown},
