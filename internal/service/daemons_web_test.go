@@ -9,7 +9,11 @@ import (
 	"testing"
 )
 
+// firstShown is the port of the first of allShown.
+const firstShown = 9000
+
 func nginx() daemon {
+	var certificates []shown
 	return daemon{
 		name: "nginx", program: "nginx", version: "nginx-light",
 		serves: []served{
@@ -20,18 +24,32 @@ func nginx() daemon {
 		start: func(t *testing.T, r *rack, path string) []string {
 			t.Helper()
 			dir := r.folder(t)
+			var others strings.Builder
+			certificates = allShown(t, r.root)
+			for i, c := range certificates {
+				shelf := t.TempDir()
+				writePEM(t, shelf, c.cert)
+				fmt.Fprintf(&others, "server { listen %d ssl; ssl_certificate %[2]s/cert.pem; ssl_certificate_key %[2]s/key.pem; return 200; }\n", firstShown+i, shelf)
+			}
 			file := write(t, dir, "nginx.conf", fmt.Sprintf(`daemon off; pid pid; error_log stderr info; worker_processes 1;
 events {}
 http { access_log access; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate %[1]s/cert.pem; ssl_certificate_key %[1]s/key.pem;
 client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
 log_format seen '$request_method $request_uri $server_protocol $http_host $http_user_agent auth=$http_authorization'; access_log access seen;
 server { listen 80; listen 8443 ssl; return 200; }
-server { listen 443 ssl http2; return 200; } }
-`, r.dir))
+server { listen 443 ssl http2; return 200; }
+%[2]s}
+`, r.dir, others.String()))
 			r.start(t, nil, path, "-e", "stderr", "-p", dir, "-c", file)
 			return []string{filepath.Join(dir, "access")}
 		},
-		more:  wantHTTP(map[uint16]string{443: "h2", 8443: "http/1.1"}),
+		more: func(t *testing.T, r *rack) {
+			t.Helper()
+			wantHTTP(map[uint16]string{443: "h2", 8443: "http/1.1"})(t, r)
+			for i, c := range certificates {
+				wantShown(t, r.ask(t, "https", uint16(firstShown+i)), c)
+			}
+		},
 		seen:  "HEAD / HTTP/2.0 host.example connmonitor auth=-",
 		never: "auth=[^-]",
 	}

@@ -32,6 +32,7 @@ type rack struct {
 	// it, key.pem, and root.pem, whom the scanner trusts.
 	dir     string
 	expires time.Time // of the chain's first
+	root    *authority
 	scanner *Scanner
 }
 
@@ -67,15 +68,15 @@ func (r *rack) certify(t *testing.T) {
 	readable(t, r.dir)
 	late := time.Now().Add(240 * time.Hour).Truncate(time.Second)
 	r.expires = late.Add(-120 * time.Hour)
-	top := newAuthority(t, "root", nil, late)
-	middle := newAuthority(t, "middle", top, r.expires)
+	r.root = newAuthority(t, "root", nil, late)
+	middle := newAuthority(t, "middle", r.root, r.expires)
 	leaf := middle.sign(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: "server"}, NotAfter: late, DNSNames: []string{"host.example"},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	writePEM(t, r.dir, leaf.chain(middle))
-	write(t, r.dir, "root.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: top.cert.Raw})))
-	trust(r.scanner, top)
+	write(t, r.dir, "root.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.root.cert.Raw})))
+	trust(r.scanner, r.root)
 }
 
 // trust makes an authority the only one that a scanner knows.
