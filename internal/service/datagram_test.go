@@ -109,3 +109,17 @@ func FuzzDNS(f *testing.F) {
 		}
 	})
 }
+
+// FuzzNTP reads any datagram as an answer.
+func FuzzNTP(f *testing.F) {
+	answer := make([]byte, ntpSize)
+	answer[0] = 0x24
+	f.Add(answer, "\x00\x00\x00\x00\x00\x00\x00\x00")
+	f.Add(append(answer[:12:12], make([]byte, 100)...), "RATERATE")
+	f.Fuzz(func(t *testing.T, answer []byte, cookie string) {
+		kiss, ok := parseNTP(answer, cookie)
+		if len(kiss) > 4 || !ok && kiss != "" || ok && (len(answer) < ntpSize || len(cookie) != 8) {
+			t.Fatalf("%q, %t", kiss, ok)
+		}
+	})
+}

@@ -180,13 +180,13 @@ func drip(text string) func(net.Conn) {
 	}
 }
 
-// flood sends the head, and the rest again and again.
+// flood sends the head, and the rest again and again, and allocates nothing.
 func flood(head, rest string) func(net.Conn) {
-	rest = strings.Repeat(rest, 4096)
+	again := []byte(strings.Repeat(rest, 4096))
 	return func(conn net.Conn) {
 		_, err := io.WriteString(conn, head)
 		for err == nil {
-			_, err = io.WriteString(conn, rest)
+			_, err = conn.Write(again)
 		}
 	}
 }
