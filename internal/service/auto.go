@@ -24,7 +24,8 @@ func protocolAuto() protocol { return protocol{name: auto} }
 // recognise tells what listens at a port, over at most three connections: the
 // first listens for a greeting, and offers TLS when there is none; the second
 // asks as the usual service of that port would be asked, if it is another; the
-// last asks for HTTP. What nothing comes of is a service that is open, and
+// last asks for HTTP. Who answers that in words of its own is asked as itself,
+// if a connection is left. What nothing comes of is a service that is open, and
 // unknown.
 func (s *Scanner) recognise(ctx context.Context, t *Request, port uint16) (vitals.Service, error) {
 	first := protocol{name: tcp, limit: maxMail, alpn: []string{alpnHTTP2, alpnHTTP1}, talk: talkAuto}
@@ -35,10 +36,16 @@ func (s *Scanner) recognise(ctx context.Context, t *Request, port uint16) (vital
 	if found.Software == "" {
 		found.Software, found.RTT = unknown, found.Connect
 	}
-	for i, p := range s.candidates(port, &found) {
-		got, err := s.attempt(ctx, &p, t, port, 2-i)
+	list := s.candidates(port, &found)
+	for left := 2; left > 0 && len(list) > 0; left-- {
+		p := list[0]
+		list = list[1:]
+		got, err := s.attempt(ctx, &p, t, port, left)
 		if err == nil || isLocal(err) || errors.Is(ctx.Err(), context.Canceled) {
 			return got, err
+		}
+		if named, ok := errors.AsType[*answererError](err); ok {
+			found.Protocol, list = named.name, []protocol{named.protocol}
 		}
 	}
 	return found, nil
@@ -78,7 +85,32 @@ func (s *Scanner) candidates(port uint16, found *vitals.Service) []protocol {
 	if secure {
 		return list
 	}
-	return append(list, protocolHTTP())
+	stranger := protocolHTTP()
+	stranger.talk = talkStranger
+	return append(list, stranger)
+}
+
+// answererError is how a conversation ends in which somebody else than a web
+// server was asked for HTTP, and said so in the words of its own protocol.
+type answererError struct{ protocol }
+
+func (e *answererError) Error() string { return "an answer of " + e.name }
+
+// talkStranger asks for HTTP, and recognises who answers otherwise.
+func talkStranger(c *conversation) error {
+	writeErr := c.send(requestHead(c.name))
+	_, _ = c.in.Peek(1) // its error is the reader's, too
+	first, _ := c.in.Peek(c.in.Buffered())
+	if p, ok := answerer(string(first)); ok {
+		return &answererError{p}
+	}
+	return c.readHTTP(writeErr)
+}
+
+// answerer is the protocol whose server answers like this to what it does not
+// understand. Redis and memcached, which once did, hang up on HTTP now.
+func answerer(first string) (protocol, bool) {
+	return protocolAMQP(), strings.HasPrefix(first, "AMQP")
 }
 
 // talkAuto listens for a greeting, and offers TLS to who is silent. It leaves

@@ -4,7 +4,9 @@ package service
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -38,6 +40,8 @@ func TestAuto(t *testing.T) {
 		{"a greeting in TLS", secured(t, config, greets("RFB 003.008\n")), "tls", "RFB 003.008"},
 		{"hangs up in TLS", secured(t, config, func(conn net.Conn) { _ = conn.(*tls.Conn).HandshakeContext(t.Context()) }), "tls", unknown},
 		{"tls", secured(t, config, says("what\r\n")), "tls", unknown},
+		{"amqp", answers("AMQP\x00\x00\x09\x01", amqpStart(amqpField("product", 'S', "x"))), "amqp", "x"},
+		{"amqp, and no more", answers("AMQP\x00\x00\x09\x01", "what\r\n"), "amqp", unknown},
 		{"hangs up", func(net.Conn) {}, "tcp", unknown},
 		{"silent", silent, "tcp", unknown},
 	}
@@ -54,6 +58,21 @@ func TestAuto(t *testing.T) {
 				t.Errorf("%d connections", n)
 			}
 		})
+	}
+}
+
+// answers is a server that says something to who asks for HTTP, something else
+// to all others, and nothing to who offers TLS.
+func answers(toHTTP, toOthers string) func(net.Conn) {
+	return func(conn net.Conn) {
+		request := make([]byte, 4096)
+		n, _ := conn.Read(request)
+		switch {
+		case strings.HasPrefix(string(request[:n]), "HEAD "):
+			_, _ = io.WriteString(conn, toHTTP)
+		case n > 0 && request[0] != 0x16:
+			_, _ = io.WriteString(conn, toOthers)
+		}
 	}
 }
 

@@ -136,7 +136,7 @@ func rabbitMQ() daemon {
 	return daemon{
 		name: "RabbitMQ", program: "rabbitmq-server", version: "rabbitmq-server",
 		serves: []served{
-			{service: "amqp", port: 5672, software: "RabbitMQ VERSION", at: "amqp"},
+			{service: "amqp", port: 5672, software: "RabbitMQ VERSION", auto: "amqp"},
 			{service: "tls", port: 5671, software: unknown, secured: true, auto: "tls"},
 		},
 		start: func(t *testing.T, r *rack, _ string) []string {
