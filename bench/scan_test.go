@@ -22,39 +22,64 @@ const (
 	ourScanLine = "connvitals -Ps HOST..."
 )
 
+// scannedService is one of the three, by itself.
+type scannedService struct{ name, port string }
+
+func scannedServices() []scannedService {
+	return []scannedService{{"http", "80"}, {"https", "443"}, {"mysql", "3306"}}
+}
+
+func (s scannedService) ours() string  { return "connvitals, 50 hosts asked for " + s.name }
+func (s scannedService) nmaps() string { return "nmap, 50 hosts asked for " + s.name }
+
 // scanners are in the order in which they are compared. nmap is spared what
 // is no part of the work: names, and finding out which hosts are up.
 func scanners() []contender {
-	const nmap = "nmap -n -Pn -sV --version-light -p 80,443,3306 -oG - -iL"
-	return []contender{
-		{ourFewScan, ourScanLine, false, repeated(scans(fewScans, ours("-Ps"), countRecordServices))},
-		{nmapFewScan, nmap + " hosts", false, repeated(scans(fewScans, listed(strings.Fields(nmap)...), countNmapServices))},
-		{ourScan, ourScanLine, false, repeated(scans(manyScans, ours("-Ps"), countRecordServices))},
-		{ourPingsScan, "connvitals -s HOST...", false, repeated(scans(manyScans, ours("-s"), countRecordServices))},
+	list := []contender{
+		{ourFewScan, ourScanLine, false, repeated(scans(fewScans, scanned, ours("-Ps"), countRecordServices))},
+		nmapScan(nmapFewScan, scanned, "80,443,3306"),
+		{ourScan, ourScanLine, false, repeated(scans(manyScans, scanned, ours("-Ps"), countRecordServices))},
+		{ourPingsScan, "connvitals -s HOST...", false, repeated(scans(manyScans, scanned, ours("-s"), countRecordServices))},
 	}
+	for _, s := range scannedServices() {
+		line := []string{"-P", "--ports", s.name}
+		list = append(list,
+			contender{s.ours(), "connvitals " + strings.Join(line, " ") + " HOST...", false, repeated(scans(fewScans, 1, ours(line...), countRecordServices))},
+			nmapScan(s.nmaps(), 1, s.port))
+	}
+	return list
+}
+
+// nmapScan is nmap at 50 hosts and so many ports of each.
+func nmapScan(name string, services int, ports string) contender {
+	line := "nmap -n -Pn -sV --version-light -p " + ports + " -oG - -iL"
+	return contender{name, line + " hosts", false, repeated(scans(fewScans, services, listed(strings.Fields(line)...), countNmapServices))}
 }
 
 func scanContest() contest {
 	complete := complete("all services named")
-	return contest{
+	// third is the CPU of a service that connvitals may need beside nmap.
+	third := func(nmap string) []bound {
+		return append([]bound{{"CPU", cpuPerService, "us/service", 0, nmap, atMost(1. / 3), false}}, complete...)
+	}
+	c := contest{
 		"scans",
 		[]column{{wallTime, "ms from start to end", 0}, {cpuTime, "CPU ms", 1}, {cpuPerService, "CPU us/service", 0}, {foundShare, "services named %", 1}},
 		[]match{
 			{"scan 1,000", "1,000 hosts", ourScan, nil, append([]bound{within(1500)}, complete...), nil},
 			{"scan pings 1,000", "1,000 hosts, with ten pings to each", ourPingsScan, nil, append([]bound{within(1500)}, complete...), nil},
-			{
-				"scan 50", "50 hosts", ourFewScan,
-				[]string{nmapFewScan},
-				append([]bound{{"CPU", cpuPerService, "us/service", 0, nmapFewScan, atMost(1. / 3), false}}, complete...),
-				[]duel{faster()},
-			},
+			{"scan 50", "50 hosts", ourFewScan, []string{nmapFewScan}, third(nmapFewScan), []duel{faster()}},
 		},
 	}
+	for _, s := range scannedServices() {
+		c.matches = append(c.matches, match{"scan " + s.name, "50 hosts, " + s.name + " alone", s.ours(), []string{s.nmaps()}, third(s.nmaps()), []duel{faster()}})
+	}
+	return c
 }
 
-// scans runs a program that scans hosts of the served farm, and counts the
-// services that it names.
-func scans(count int, line argv, services func(text string) int) func(*harness) (figures, error) {
+// scans runs a program that asks hosts of the served farm for so many services
+// each, and counts the ones that it names.
+func scans(count, each int, line argv, services func(text string) int) func(*harness) (figures, error) {
 	return func(h *harness) (figures, error) {
 		words, err := line(h, addresses(far, count))
 		if err != nil {
@@ -65,7 +90,7 @@ func scans(count int, line argv, services func(text string) int) func(*harness) 
 			return nil, err
 		}
 		found := services(w.stdout)
-		f, err := w.figures(found, scanned*count)
+		f, err := w.figures(found, each*count)
 		if err != nil {
 			return nil, err
 		}

@@ -10,12 +10,12 @@ PATH=$PATH:/usr/sbin:/sbin
 
 # command:package
 needs=(
-	mandoc:mandoc nft:nftables ip:iproute2 nginx:nginx-light mariadbd:mariadb-server
+	mandoc:mandoc nft:nftables ip:iproute2 nginx:nginx-light apache2:apache2-bin mariadbd:mariadb-server
 	ping:iputils-ping tcpdump:tcpdump traceroute:traceroute tracepath:iputils-tracepath mtr:mtr-tiny
 	scamper:scamper ps:procps
 	sshd:openssh-server exim4:exim4-daemon-light dovecot:dovecot-imapd doveadm:dovecot-pop3d vsftpd:vsftpd
 	pg_lsclusters:postgresql redis-server:redis-server memcached:memcached slapd:slapd mosquitto:mosquitto
-	unbound:unbound chronyd:chrony
+	unbound:unbound chronyd:chrony rabbitmq-server:rabbitmq-server openssl:openssl
 	setpriv:util-linux strace:strace
 	setcap:libcap2-bin unshare:util-linux nsenter:util-linux qemu-aarch64-static:qemu-user-static
 	systemd-nspawn:systemd-container debootstrap:debootstrap

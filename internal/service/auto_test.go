@@ -3,7 +3,10 @@
 package service
 
 import (
+	"crypto/tls"
+	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,7 +33,16 @@ func TestAuto(t *testing.T) {
 		{"a greeting of something else", greets("RFB 003.008\n"), "tcp", "RFB 003.008"},
 		{"http", says(simpleAnswer), "http", "test"},
 		{"https", secured(t, config, says(simpleAnswer)), "https", "test"},
+		{"imaps", secured(t, config, dialogue("* OK x", "* BYE")), "imaps", "x"},
+		{"pop3s", secured(t, config, dialogue("+OK x", "+OK")), "pop3s", "x"},
+		{"smtps", secured(t, config, dialogue("220 a ESMTP x", "221")), "smtps", "x"},
+		{"smtps that knows itself", secured(t, offering(t, "smtp"), dialogue("220 a ESMTP x", "221")), "smtps", "x"},
+		{"tls of something else", secured(t, offering(t, "acme-tls/1"), silent), "tls", unknown},
+		{"a greeting in TLS", secured(t, config, greets("RFB 003.008\n")), "tls", "RFB 003.008"},
+		{"hangs up in TLS", secured(t, config, func(conn net.Conn) { _ = conn.(*tls.Conn).HandshakeContext(t.Context()) }), "tls", unknown},
 		{"tls", secured(t, config, says("what\r\n")), "tls", unknown},
+		{"amqp", answers("AMQP\x00\x00\x09\x01", amqpStart(amqpField("product", 'S', "x"))), "amqp", "x"},
+		{"amqp, and no more", answers("AMQP\x00\x00\x09\x01", "what\r\n"), "amqp", unknown},
 		{"hangs up", func(net.Conn) {}, "tcp", unknown},
 		{"silent", silent, "tcp", unknown},
 	}
@@ -39,7 +51,7 @@ func TestAuto(t *testing.T) {
 			t.Parallel()
 			var connections atomic.Int32
 			port := serve(t, func(conn net.Conn) { connections.Add(1); test.handle(conn) })
-			got := askAs(t, Request{Name: "host.example", Addr: loopback, Timeout: 4 * listenTime, Services: []string{portName(port)}}, port)
+			got := askAs(t, Request{Name: "host.example", Addr: loopback, Timeout: 8 * listenTime, Services: []string{portName(port)}}, port)
 			if !got.Open() || got.Protocol != test.protocol || got.Software != test.software {
 				t.Errorf("got %+v, want %s, %q", got, test.protocol, test.software)
 			}
@@ -47,6 +59,21 @@ func TestAuto(t *testing.T) {
 				t.Errorf("%d connections", n)
 			}
 		})
+	}
+}
+
+// answers is a server that says something to who asks for HTTP, something else
+// to all others, and nothing to who offers TLS.
+func answers(toHTTP, toOthers string) func(net.Conn) {
+	return func(conn net.Conn) {
+		request := make([]byte, 4096)
+		n, _ := conn.Read(request)
+		switch {
+		case strings.HasPrefix(string(request[:n]), "HEAD "):
+			_, _ = io.WriteString(conn, toHTTP)
+		case n > 0 && request[0] != 0x16:
+			_, _ = io.WriteString(conn, toOthers)
+		}
 	}
 }
 

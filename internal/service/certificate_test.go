@@ -15,6 +15,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"connmonitor/internal/vitals"
 )
 
 // authority signs certificates in a test.
@@ -68,11 +70,21 @@ func (a *authority) chain(others ...*authority) tls.Certificate {
 	return c
 }
 
-func TestCertificates(t *testing.T) {
-	late := time.Now().Add(240 * time.Hour).Truncate(time.Second)
+// shown is a certificate as a server shows it, and what is to be said of it.
+type shown struct {
+	name, problem string
+	cert          tls.Certificate
+	expires       time.Time // of the first in the chain
+}
+
+// allShown are the good ones and the bad ones that a root has signed, or should
+// have.
+func allShown(t *testing.T, root *authority) []shown {
+	t.Helper()
+	late := root.cert.NotAfter
 	soon, past := late.Add(-120*time.Hour), time.Now().Add(-time.Hour)
-	root := newAuthority(t, "root", nil, late)
 	middle := newAuthority(t, "middle", root, soon)
+	ended := newAuthority(t, "ended", root, past)
 	stranger := newAuthority(t, "stranger", nil, late)
 	server := func(end time.Time, names ...string) *x509.Certificate {
 		return &x509.Certificate{Subject: pkix.Name{CommonName: "server"}, NotAfter: end, DNSNames: names}
@@ -80,15 +92,12 @@ func TestCertificates(t *testing.T) {
 	future := server(late, "host.example")
 	future.NotBefore = late.Add(-time.Hour)
 	good := middle.sign(t, server(late, "host.example"))
-	tests := []struct {
-		name, problem string
-		cert          tls.Certificate
-		expires       time.Time
-	}{
+	return []shown{
 		{"good", "", good.chain(middle), soon},
 		{"with its root", "", good.chain(middle, root), soon},
 		{"wildcard", "", root.sign(t, server(late, "*.example")).chain(), late},
 		{"expired", "expired", root.sign(t, server(past, "host.example")).chain(), past.Truncate(time.Second)},
+		{"expired between", "expired", ended.sign(t, server(late, "host.example")).chain(ended), past.Truncate(time.Second)},
 		{"not yet valid", "not yet valid", root.sign(t, future).chain(), late},
 		{"self-signed", "self-signed", (*authority)(nil).sign(t, server(late, "host.example")).chain(), late},
 		{"wrong name", "for another name", root.sign(t, server(late, "other.example")).chain(), late},
@@ -96,26 +105,34 @@ func TestCertificates(t *testing.T) {
 		{"unknown authority", "from an authority that is not known", stranger.sign(t, server(late, "host.example")).chain(stranger), late},
 		{"two problems", "self-signed; for another name", (*authority)(nil).sign(t, server(late, "a.example")).chain(), late},
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(root.cert)
-	for _, test := range tests {
+}
+
+// wantShown checks what is said of a certificate: it is reported, and keeps
+// nobody from being asked.
+func wantShown(t *testing.T, got vitals.Service, want shown) {
+	t.Helper()
+	if !got.Open() || got.Reason != "" || got.TLS == nil || got.TLS.Problem != want.problem || !got.TLS.Expires.Equal(want.expires) {
+		t.Fatalf("%s: got %+v, TLS %+v, want %q, %v", want.name, got, got.TLS, want.problem, want.expires)
+	}
+	if got.TLS.Version != "TLS 1.3" || got.TLS.Cipher == "" || got.TLS.Subject != "CN=server" || len(got.TLS.Names) != 1 {
+		t.Errorf("%s: TLS %+v", want.name, got.TLS)
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	root := newAuthority(t, "root", nil, time.Now().Add(240*time.Hour).Truncate(time.Second))
+	s := New(Options{})
+	trust(s, root)
+	for _, test := range allShown(t, root) {
 		t.Run(test.name, func(t *testing.T) {
 			port := serve(t, secured(t, &tls.Config{Certificates: []tls.Certificate{test.cert}}, silent))
-			s := New(Options{})
-			s.verify.roots = func() *x509.CertPool { return roots }
 			scan, err := s.Scan(t.Context(), Request{
 				Name: "host.example", Addr: loopback, Timeout: patient, Services: []string{portName(port) + "/tls"},
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := scan.Services[0]
-			if !got.Open() || got.TLS == nil || got.TLS.Problem != test.problem || !got.TLS.Expires.Equal(test.expires) {
-				t.Fatalf("got %+v, TLS %+v, want %q, %v", got, got.TLS, test.problem, test.expires)
-			}
-			if got.TLS.Version != "TLS 1.3" || got.TLS.Cipher == "" || got.TLS.Subject != "CN=server" || len(got.TLS.Names) != 1 {
-				t.Errorf("TLS %+v", got.TLS)
-			}
+			wantShown(t, scan.Services[0], test)
 		})
 	}
 }

@@ -160,11 +160,16 @@ func (c *conversation) upgrade() {
 	}
 }
 
-// close ends the conversation. Where the protocol has a farewell the server's
-// own end is waited for, within the deadline, so that it sees neither a reset
-// nor a client that vanished.
+// close ends the conversation.
 func (c *conversation) close(farewell string) {
-	defer func() { _ = c.line.Close() }() // all that mattered has been read
+	c.sayGoodbye(farewell)
+	_ = c.line.Close() // all that mattered has been read
+}
+
+// sayGoodbye ends the conversation in the protocol's own words, where it has
+// any. The server's own end is waited for, within the deadline, so that it sees
+// neither a reset nor a client that vanished.
+func (c *conversation) sayGoodbye(farewell string) {
 	if farewell == "" || c.broken || c.send(farewell) != nil {
 		return
 	}

@@ -3,9 +3,7 @@
 package service
 
 import (
-	"fmt"
 	"net"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -40,19 +38,6 @@ func serveUDP(t *testing.T, answer func(request []byte) [][]byte) uint16 {
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 }
 
-// awaitUDP waits until a server answers the service.
-func awaitUDP(t *testing.T, name string, port uint16) vitals.Service {
-	t.Helper()
-	end := time.Now().Add(patient)
-	for {
-		got := askPort(t, name, port, time.Second)
-		if got.Open() || time.Now().After(end) {
-			return got
-		}
-		time.Sleep(10 * time.Millisecond) // refused until it listens
-	}
-}
-
 func freeUDP(t *testing.T) uint16 {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -61,25 +46,6 @@ func freeUDP(t *testing.T) uint16 {
 	}
 	defer closeQuietly(conn)
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-}
-
-func TestUnbound(t *testing.T) {
-	path, dir, port := find(t, "unbound"), t.TempDir(), freePort(t)
-	file := write(t, dir, "config", fmt.Sprintf("server:\n interface: 127.0.0.1\n port: %d\n username: \"\"\n chroot: \"\"\n"+
-		" directory: %q\n pidfile: %q\n use-syslog: no\n do-daemonize: no\n logfile: \"\"\n", port, dir, filepath.Join(dir, "pid")))
-	start(t, nil, nil, path, "-d", "-c", file)
-	await(t, port)
-	wantDaemon(t, awaitUDP(t, "dns", port), "unbound 1", false)
-	wantDaemon(t, askPort(t, "dns-tcp", port, patient), "unbound 1", false)
-}
-
-func TestChrony(t *testing.T) {
-	root(t)
-	path, dir, port := find(t, "chronyd"), t.TempDir(), freeUDP(t)
-	file := write(t, dir, "config", fmt.Sprintf("port %d\nbindaddress 127.0.0.1\nallow 127.0.0.0/8\nlocal stratum 10\ncmdport 0\n"+
-		"bindcmdaddress /\npidfile %s/pid\nuser root\n", port, dir))
-	start(t, nil, nil, path, "-d", "-x", "-f", file)
-	wantDaemon(t, awaitUDP(t, "ntp", port), unknown, false)
 }
 
 // TestDatagramStates: over UDP nothing tells that somebody listens but an
@@ -140,6 +106,20 @@ func FuzzDNS(f *testing.F) {
 		software, err := parseDNS(message, 1)
 		if (err == nil) != (software != "") || len(software) > maxText {
 			t.Fatalf("%q, %v", software, err)
+		}
+	})
+}
+
+// FuzzNTP reads any datagram as an answer.
+func FuzzNTP(f *testing.F) {
+	answer := make([]byte, ntpSize)
+	answer[0] = 0x24
+	f.Add(answer, "\x00\x00\x00\x00\x00\x00\x00\x00")
+	f.Add(append(answer[:12:12], make([]byte, 100)...), "RATERATE")
+	f.Fuzz(func(t *testing.T, answer []byte, cookie string) {
+		kiss, ok := parseNTP(answer, cookie)
+		if len(kiss) > 4 || !ok && kiss != "" || ok && (len(answer) < ntpSize || len(cookie) != 8) {
+			t.Fatalf("%q, %t", kiss, ok)
 		}
 	})
 }

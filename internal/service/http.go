@@ -19,7 +19,11 @@ func protocolHTTP() protocol {
 // talkHTTP asks with HEAD, so that the answer is a header and no body (RFC 9110
 // section 9.3.2), whatever a server sends behind it.
 func talkHTTP(c *conversation) error {
-	writeErr := c.send(requestHead(c.name))
+	return c.readHTTP(c.send(requestHead(c.name)))
+}
+
+// readHTTP reads the answer to a request, which sent or did not.
+func (c *conversation) readHTTP(writeErr error) error {
 	// A server that has closed before it read all may have answered all the
 	// same (503, 408), so a failed write is told only when the read fails too.
 	a, err := readResponse(c.in)

@@ -158,7 +158,7 @@ func (s *Scanner) ask(ctx context.Context, t *Request, item *Item, port uint16) 
 	if p.name == auto {
 		got, err = s.recognise(ctx, t, port)
 	} else {
-		got, _, err = s.talk(ctx, p, t, port, t.Timeout)
+		got, err = s.converse(ctx, p, t, port)
 	}
 	switch {
 	case err == nil:

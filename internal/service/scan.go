@@ -10,7 +10,7 @@
 // grammar of a request, limits.go who may open a socket when, round.go one scan
 // of one host, conversation.go one connection: the only place where bytes are
 // read. tls.go and certificate.go say what TLS is offered and what became of it
-// (RFC 2246 to RFC 8446, SNI of RFC 6066, RFC 5280), auto.go recognises a
+// (RFC 2246 to RFC 8446, SNI of RFC 6066, ALPN of RFC 7301, RFC 5280), auto.go recognises a
 // service, outcome.go puts the end of a conversation into words.
 //
 // Everything that a server sends is hostile: the time, the bytes read and the

@@ -85,6 +85,35 @@ func TestScanAsksSideBySide(t *testing.T) {
 	}
 }
 
+// TestFiftyServicesAreOneWait asks fifty services of one host, of which none
+// answers before all have been asked: a scan takes as long as its slowest.
+func TestFiftyServicesAreOneWait(t *testing.T) {
+	const services = 50
+	var asked atomic.Int32
+	all := make(chan struct{})
+	var request []string
+	for range services {
+		port := serve(t, func(conn net.Conn) {
+			if asked.Add(1) == services {
+				close(all)
+			}
+			select {
+			case <-all:
+				greets("SSH-2.0-x\r\n")(conn)
+			case <-t.Context().Done():
+			}
+		})
+		request = append(request, portName(port)+"/ssh")
+	}
+	scan, err := New(Options{}).Scan(t.Context(), Request{Name: "host.example", Addr: loopback, Timeout: patient, Services: request})
+	if err != nil || len(scan.Services) != services {
+		t.Fatalf("%d services, %v", len(scan.Services), err)
+	}
+	for _, got := range scan.Services {
+		wantOpen(t, got, "", "x")
+	}
+}
+
 func TestScanKeepsTheOrderOfTheRequest(t *testing.T) {
 	s := New(at(map[string]uint16{"http": serve(t, says(simpleAnswer)), "mysql": serve(t, greets(simpleHello))}))
 	scan, err := s.Scan(t.Context(), Request{Addr: loopback, Timeout: patient, Services: []string{"mysql", "http"}})
@@ -183,13 +212,13 @@ func drip(text string) func(net.Conn) {
 	}
 }
 
-// flood sends the head, and the rest again and again.
+// flood sends the head, and the rest again and again, and allocates nothing.
 func flood(head, rest string) func(net.Conn) {
-	rest = strings.Repeat(rest, 4096)
+	again := []byte(strings.Repeat(rest, 4096))
 	return func(conn net.Conn) {
 		_, err := io.WriteString(conn, head)
 		for err == nil {
-			_, err = io.WriteString(conn, rest)
+			_, err = conn.Write(again)
 		}
 	}
 }

@@ -55,8 +55,9 @@ func find(t *testing.T, program string) string {
 }
 
 // start runs a server with these sockets as its descriptors from 3 on, until the
-// test ends. What it says is shown when the test has failed.
-func start(t *testing.T, sockets []*os.File, env []string, path string, args ...string) {
+// test ends. What it says goes to a file, whose name is returned, and is shown
+// when the test has failed.
+func start(t *testing.T, sockets []*os.File, env []string, path string, args ...string) string {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
@@ -83,6 +84,7 @@ func start(t *testing.T, sockets []*os.File, env []string, path string, args ...
 			t.Logf("%s:\n%s", path, said)
 		}
 	})
+	return log.Name()
 }
 
 // nginxServers are the servers of the nginx test by name, as the inside of a
@@ -135,14 +137,12 @@ func writePEM(t *testing.T, dir string, cert tls.Certificate) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, block := range map[string]*pem.Block{
-		"cert.pem": {Type: "CERTIFICATE", Bytes: cert.Certificate[0]},
-		"key.pem":  {Type: "PRIVATE KEY", Bytes: key},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	var chain []byte
+	for _, der := range cert.Certificate {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	}
+	write(t, dir, "cert.pem", string(chain))
+	write(t, dir, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
 }
 
 // TestNginx asks a real server in all the ways that the contract's 1.7 names.

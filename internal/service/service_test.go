@@ -4,6 +4,7 @@ package service
 
 import (
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"net/netip"
@@ -17,7 +18,14 @@ import (
 	"connmonitor/internal/vitals"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// These tests wait for somebody, most of the time: how many run side by
+	// side is no question of processors.
+	if err := flag.Set("test.parallel", "32"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patient is a time-out that only a hang uses up.
 const patient = 30 * time.Second
@@ -150,3 +158,14 @@ func wantState(t *testing.T, got vitals.Service, state vitals.ServiceState, reas
 
 // errRead is a reader's error that is not the end.
 var errRead = errors.New("read error")
+
+// freePort is a port of 127.0.0.1 that nobody listens at.
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeQuietly(listener)
+	return portOf(listener.Addr())
+}

@@ -147,7 +147,7 @@ func TestDefect23SNI(t *testing.T) {
 			if info.ServerName != want {
 				t.Errorf("server name = %q, want %q", info.ServerName, want)
 			}
-			if !slices.Equal(info.SupportedProtos, []string{"http/1.1"}) {
+			if !slices.Equal(info.SupportedProtos, []string{"h2", "http/1.1"}) {
 				t.Errorf("ALPN = %q", info.SupportedProtos)
 			}
 		})

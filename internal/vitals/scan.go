@@ -69,7 +69,7 @@ type Service struct {
 	// itself and its version; "Unknown" when it does not tell.
 	Software string
 	// Redirect is the Location of an HTTP answer, and HTTP its version
-	// ("HTTP/1.1").
+	// ("HTTP/1.1", "HTTP/2").
 	Redirect, HTTP string
 	// TLS tells of the TLS connection; nil when there was none.
 	TLS *TLS
