@@ -4,6 +4,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -25,13 +26,17 @@ func protocolAuto() protocol { return protocol{name: auto} }
 // recognise tells what listens at a port, over at most three connections: the
 // first listens for a greeting, and offers TLS when there is none; the second
 // asks as the usual service of that port would be asked, if it is another; the
-// last asks for HTTP. Who answers that in words of its own is asked as itself,
-// if a connection is left. What nothing comes of is a service that is open, and
-// unknown.
+// last asks for HTTP. Who greets late is listened to without haste. Who answers
+// HTTP in words of its own is asked as itself, if a connection is left. What
+// nothing comes of is a service that is open, and unknown.
 func (s *Scanner) recognise(ctx context.Context, t *Request, port uint16) (vitals.Service, error) {
 	first := protocol{name: tcp, limit: maxMail, alpn: []string{alpnHTTP2, alpnHTTP1}, talk: talkAuto}
 	left := t.Timeout
 	found, err := s.attempt(ctx, &first, t, port, &left, 1)
+	if errors.Is(err, errLate) {
+		late := protocol{name: tcp, limit: maxMail, talk: talkGreeting}
+		return s.attempt(ctx, &late, t, port, &left, 1)
+	}
 	if err != nil || found.Software != "" && !isBareTLS(&found) {
 		return found, err
 	}
@@ -133,6 +138,8 @@ func talkAuto(c *conversation) error {
 	switch {
 	case err == nil:
 		return talkInside(c)
+	case isLateGreeting(err):
+		return errLate
 	case isALPNRefused(err):
 		c.got.Protocol, c.got.Software = "tls", unknown
 	case c.line.heard && isTimeout(err):
@@ -166,6 +173,19 @@ func talkInside(c *conversation) error {
 		c.got.Reason = reasonOf(err)
 	}
 	return nil
+}
+
+// errLate is a server that began to greet after all, when TLS was offered.
+var errLate = errors.New("a greeting that came late")
+
+// isLateGreeting recognises one by what stands in the place of a TLS record.
+func isLateGreeting(err error) bool {
+	record, ok := errors.AsType[tls.RecordHeaderError](err)
+	if !ok {
+		return false
+	}
+	_, ok = greeter(string(record.RecordHeader[:]))
+	return ok
 }
 
 // isALPNRefused recognises a server that speaks TLS, and nothing that we have
@@ -221,6 +241,9 @@ func (c *conversation) offerTLS() error {
 
 // talkGreeting recognises who speaks first by the first packet.
 func talkGreeting(c *conversation) error {
+	if _, err := c.in.Peek(1); err != nil {
+		return err
+	}
 	first, err := c.in.Peek(c.in.Buffered())
 	if err != nil {
 		return err

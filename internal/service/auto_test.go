@@ -37,7 +37,7 @@ func TestAuto(t *testing.T) {
 		{"pop3s", secured(t, config, dialogue("+OK x", "+OK")), "pop3s", "x"},
 		{"smtps", secured(t, config, dialogue("220 a ESMTP x", "221")), "smtps", "x"},
 		{"smtps that knows itself", secured(t, offering(t, "smtp"), dialogue("220 a ESMTP x", "221")), "smtps", "x"},
-		{"tls of something else", secured(t, offering(t, "acme-tls/1"), silent), "tls", unknown},
+		{"silent in tls of something else", secured(t, offering(t, "acme-tls/1"), silent), "tls", unknown},
 		{"a greeting in TLS", secured(t, config, greets("RFB 003.008\n")), "tls", "RFB 003.008"},
 		{"hangs up in TLS", secured(t, config, func(conn net.Conn) { _ = conn.(*tls.Conn).HandshakeContext(t.Context()) }), "tls", unknown},
 		{"tls", secured(t, config, says("what\r\n")), "tls", unknown},
@@ -51,7 +51,11 @@ func TestAuto(t *testing.T) {
 			t.Parallel()
 			var connections atomic.Int32
 			port := serve(t, func(conn net.Conn) { connections.Add(1); test.handle(conn) })
-			got := askAs(t, Request{Name: "host.example", Addr: loopback, Timeout: 8 * listenTime, Services: []string{portName(port)}}, port)
+			timeout := patient
+			if strings.HasPrefix(test.name, "silent") { // they use up all that there is
+				timeout = 8 * listenTime
+			}
+			got := askAs(t, Request{Name: "host.example", Addr: loopback, Timeout: timeout, Services: []string{portName(port)}}, port)
 			if !got.Open() || got.Protocol != test.protocol || got.Software != test.software {
 				t.Errorf("got %+v, want %s, %q", got, test.protocol, test.software)
 			}
@@ -120,6 +124,29 @@ func TestAutoOfSilence(t *testing.T) {
 	got := askPort(t, auto, serve(t, silent), 4*listenTime)
 	if !got.Open() || got.Protocol != tcp || got.Software != unknown || got.Reason != "no answer in time" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestAutoHearsLateGreetings: a busy server greets when TLS has been offered
+// already. It is asked again, and waited for.
+func TestAutoHearsLateGreetings(t *testing.T) {
+	for protocol, lines := range map[string][]string{
+		"pop3": {"+OK x", "-ERR", "+OK"}, "smtp": {"220 a ESMTP x", "250 a", "221"}, "ftp": {"220 x", "500", "221"},
+	} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			var connections atomic.Int32
+			port := serve(t, func(conn net.Conn) {
+				if connections.Add(1) == 1 {
+					_, _ = conn.Read(make([]byte, 1)) // the ClientHello
+				}
+				dialogue(lines...)(conn)
+			})
+			got := askPort(t, auto, port, patient)
+			if !got.Open() || got.Protocol != protocol || got.Software != "x" || connections.Load() != 2 {
+				t.Errorf("got %+v over %d connections", got, connections.Load())
+			}
+		})
 	}
 }
 
