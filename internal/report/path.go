@@ -5,6 +5,7 @@ package report
 import (
 	"net/netip"
 	"strconv"
+	"time"
 
 	"connmonitor/internal/vitals"
 	"connmonitor/internal/wire"
@@ -73,6 +74,7 @@ func appendJSONHopDetails(dst []byte, ttl int, h *vitals.Hop, method vitals.Meth
 	if !h.Silent() {
 		dst = appendJSONAddress(dst, `,"addr":`, h.Addr)
 		dst = appendNumber(append(dst, `,"rtt":`...), vitals.Milliseconds(h.RTT))
+		dst = appendJSONRTTs(dst, h.RTTs)
 	}
 	dst = appendJSONInteger(dst, `,"sent":`, h.Sent)
 	dst = appendJSONInteger(dst, `,"received":`, h.Received)
@@ -89,6 +91,21 @@ func appendJSONHopDetails(dst []byte, ttl int, h *vitals.Hop, method vitals.Meth
 	dst = appendJSONReply(dst, h, method)
 	dst = appendJSONAlso(dst, h.Also)
 	return append(dst, '}')
+}
+
+// appendJSONRTTs appends the RTTs of a hop that answered several times.
+func appendJSONRTTs(dst []byte, rtts []time.Duration) []byte {
+	if len(rtts) < 2 {
+		return dst
+	}
+	dst = append(dst, `,"rtts":[`...)
+	for i, rtt := range rtts {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendNumber(dst, vitals.Milliseconds(rtt))
+	}
+	return append(dst, ']')
 }
 
 // appendJSONReply appends what the answer of a hop says.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"connmonitor/internal/vitals"
 )
@@ -36,7 +37,8 @@ func documented() vitals.Record {
 	labelled.AS = vitals.AS{Number: 64500, Name: "EX"}
 	labelled.Reply.Labels = []vitals.Label{{Value: 24001, Bottom: true, TTL: 1}}
 	spread := answer("198.51.100.2", 9.5, expiry(253))
-	spread.AS, spread.Sent = labelled.AS, 2
+	spread.AS, spread.Sent, spread.Received = labelled.AS, 3, 2
+	spread.RTTs = []time.Duration{spread.RTT, 9750 * time.Microsecond}
 	spread.Also = []netip.Addr{netip.MustParseAddr("198.51.100.6")}
 	end := answer("203.0.113.9", 12.5, vitals.Reply{TTL: 61, Quotes: true, QuotedTTL: 1, Type: 3, Code: 3})
 	end.AS = vitals.AS{Number: 64501, Name: "CO"}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"connmonitor/internal/vitals"
 	"connmonitor/internal/wire"
@@ -240,6 +241,9 @@ func notes(h *vitals.Hop) []string {
 	if h.Shared {
 		all = append(all, "shared")
 	}
+	if len(h.RTTs) > 1 {
+		all = append(all, rttsText(h.RTTs))
+	}
 	if h.Reply.Rewritten.IsValid() {
 		all = append(all, string(appendTextAddr([]byte("NAT to "), h.Reply.Rewritten)))
 	}
@@ -257,6 +261,16 @@ func notes(h *vitals.Hop) []string {
 		all = append(all, text)
 	}
 	return all
+}
+
+// rttsText is what a hop that answered several times took after the first answer,
+// whose RTT has a column: "again 0.512 0.498 ms".
+func rttsText(rtts []time.Duration) string {
+	text := []byte("again")
+	for _, rtt := range rtts[1:] {
+		text = appendFixed(append(text, ' '), vitals.Milliseconds(rtt))
+	}
+	return string(append(text, " ms"...))
 }
 
 // expired reports whether a hop answered that the TTL of the probe had.

@@ -439,3 +439,25 @@ func TestKnownPathIsCheap(t *testing.T) {
 		})
 	}
 }
+
+// TestRTTOfEachAnswer: a hop that is asked again because it is silent tells the
+// RTTs of all its answers.
+func TestRTTOfEachAnswer(t *testing.T) {
+	inLab(t, prober.Options{}, routers(2)+"router q2 10.1.0.3 loss 0.5 delay 3ms\nhost 10.0.0.9 rtt 20ms jitter 2ms\npath 10.0.0.9 r1@1ms q2@5ms", func(b *lab) {
+		several := 0
+		for range 40 {
+			r, _ := b.once("10.0.0.9", plan())
+			for i, h := range r.path.Hops {
+				if h.Received < 2 && h.RTTs != nil || h.Received > 1 && (len(h.RTTs) != int(h.Received) || h.RTTs[0] != h.RTT) {
+					b.T.Errorf("hop %d: %d answers, RTT %v of %v", i+1, h.Received, h.RTT, h.RTTs)
+				}
+				if len(h.RTTs) > 1 {
+					several++
+				}
+			}
+		}
+		if several == 0 {
+			b.T.Error("no hop has answered twice")
+		}
+	})
+}

@@ -41,6 +41,14 @@ type run struct {
 	// has differed; 0: none. samples are the answers.
 	sampled int
 	samples []netip.Addr
+	// again are the answers after the first of their TTL.
+	again []repeated
+}
+
+// repeated is what a TTL that was asked several times has answered again.
+type repeated struct {
+	ttl uint8
+	rtt int64
 }
 
 // hop is what one TTL answered.
@@ -108,6 +116,7 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 		r.samples = append(r.samples, v.From.Netip(r.v6).WithZone(""))
 	}
 	if h.received++; h.received > 1 {
+		r.again = append(r.again, repeated{ttl, int64(v.RTT)})
 		return
 	}
 	h.from, h.rtt, h.reply = v.From, int64(v.RTT), replyOf(v, r.v6)
@@ -265,7 +274,8 @@ func (r *run) searchEnd(now, patience int64, send func(ttl int)) (next int64, ov
 }
 
 // wait waits for the hops before the end: each silent one for 100 ms, or three
-// times the RTT of the next answering hop if that is longer.
+// times the RTT of the next answering hop if that is longer. One that was asked
+// several times shall tell what became of each.
 func (r *run) wait(now int64, send func(ttl int)) (next int64, over bool) {
 	last := r.top
 	if r.end > 0 {
@@ -280,17 +290,17 @@ func (r *run) wait(now int64, send func(ttl int)) (next int64, over bool) {
 	}
 	next = int64(-1)
 	after := r.hops[last-1].rtt
-	for k := last - 2; k >= 0; k-- {
+	for k := last - 1; k >= 0; k-- {
 		h := &r.hops[k]
 		if h.skipped {
 			continue
 		}
-		if h.answered() {
-			after = h.rtt
-			continue
-		}
 		t, awaited := h.asked+min(max(leastPatient, 3*after), r.timeout), h.pending > 0
-		if r.doubtful(k + 1) {
+		switch {
+		case h.answered():
+			after = h.rtt
+			t = h.others()
+		case r.doubtful(k + 1):
 			t = r.doubt(k+1, now, send)
 			awaited = h.pending > 0 || h.first == 0
 		}
@@ -299,6 +309,16 @@ func (r *run) wait(now int64, send func(ttl int)) (next int64, over bool) {
 		}
 	}
 	return next, next < 0
+}
+
+// others is until when the other answers of a hop are awaited that was asked
+// several times, and has answered: what has not come a little after the first did
+// is lost, and not only late.
+func (h *hop) others() int64 {
+	if h.tries < 2 {
+		return 0
+	}
+	return h.asked + h.rtt + max(h.rtt/2, leastPatient/20)
 }
 
 // doubt asks the hop before the end again, all at once, when it should have
@@ -375,5 +395,20 @@ func (r *run) path() *vitals.Path {
 			p.Hops[i].Reply = h.reply
 		}
 	}
+	r.repeat(p)
 	return p
+}
+
+// repeat puts into a path the RTTs of hops that have answered several times.
+func (r *run) repeat(p *vitals.Path) {
+	for _, a := range r.again {
+		if int(a.ttl) > len(p.Hops) {
+			continue
+		}
+		h := &p.Hops[a.ttl-1]
+		if h.RTTs == nil {
+			h.RTTs = append(make([]time.Duration, 0, h.Received), h.RTT)
+		}
+		h.RTTs = append(h.RTTs, time.Duration(a.rtt))
+	}
 }

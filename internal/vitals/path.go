@@ -11,8 +11,12 @@ import (
 type Hop struct {
 	// Addr is who answered; the zero Addr when nobody did.
 	Addr netip.Addr
-	// RTT is the time to that answer.
+	// RTT is the time to that answer, the first.
 	RTT time.Duration
+	// RTTs are the times to all answers of this trace, in the order in which they
+	// came, RTT being the first; nil where there are fewer than two. A hop is asked
+	// a few times at the most, so it holds 16 or fewer.
+	RTTs []time.Duration
 	// Sent and Received count the probes of this trace with this TTL and those
 	// that were answered; Unknown those of Sent that our own side spoiled. All
 	// are 0 where the hop was not asked in this trace.
