@@ -25,6 +25,14 @@ func FuzzFind(f *testing.F) {
 		if again := Find(traces); !reflect.DeepEqual(got, again) || got.String() != again.String() {
 			t.Errorf("two findings from the same traces:\n%v\n%v", got, again)
 		}
+		var w Watch
+		var scratch Scratch
+		for i := range traces {
+			w.Take(&traces[i], time.Unix(int64(i), 0), &scratch)
+			if traces[i].Onset == nil {
+				t.Error("nothing is said")
+			}
+		}
 	})
 }
 

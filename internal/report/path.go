@@ -31,6 +31,7 @@ func appendJSONPathDetails(dst []byte, p *vitals.Path, s *vitals.Settings) []byt
 	if known(p.MTU) {
 		dst = appendJSONMTU(append(dst, `,"mtu":`...), p.MTU)
 	}
+	dst = appendJSONOnset(dst, p.Onset)
 	return append(dst, '}')
 }
 
@@ -79,12 +80,12 @@ func appendJSONHopDetails(dst []byte, ttl int, h *vitals.Hop, method vitals.Meth
 	dst = appendJSONInteger(dst, `,"sent":`, h.Sent)
 	dst = appendJSONInteger(dst, `,"received":`, h.Received)
 	dst = appendJSONPositive(dst, `,"unknown":`, h.Unknown)
+	dst = appendJSONTrue(dst, `,"limited"`, h.Limited)
+	dst = appendJSONTrue(dst, `,"slow"`, h.Slow)
 	if h.Silent() {
 		return append(dst, '}')
 	}
-	if h.Shared {
-		dst = append(dst, `,"shared":true`...)
-	}
+	dst = appendJSONTrue(dst, `,"shared"`, h.Shared)
 	dst = appendJSONText(dst, `,"name":`, h.Name)
 	dst = appendJSONPositive(dst, `,"asn":`, h.AS.Number)
 	dst = appendJSONText(dst, `,"as":`, h.AS.Name)
@@ -214,6 +215,14 @@ func appendJSONPositive[T count](dst []byte, member string, v T) []byte {
 		return dst
 	}
 	return appendJSONInteger(dst, member, v)
+}
+
+// appendJSONTrue appends a member, unless it is false.
+func appendJSONTrue(dst []byte, member string, v bool) []byte {
+	if !v {
+		return dst
+	}
+	return append(append(dst, member...), ":true"...)
 }
 
 // appendJSONAddress appends a member, unless it is the zero Addr.

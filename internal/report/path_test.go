@@ -64,9 +64,40 @@ func traced(addr string, method vitals.Method, p vitals.Path) vitals.Record {
 // detailCases are traces of all kinds. Those that are hostile are wider than a
 // terminal.
 func detailCases() []goldenCase {
-	return slices.Concat([]goldenCase{{"documented", documented()}}, answerCases(), wideCases(), flowCases(), mtuCases(), []goldenCase{
+	return slices.Concat([]goldenCase{{"documented", documented()}}, answerCases(), wideCases(), flowCases(), mtuCases(), onsetCases(), []goldenCase{
 		{"hostile", hostileTrace()},
 	})
+}
+
+// onsetCases are what the last traces tell.
+func onsetCases() []goldenCase {
+	path := func(o *vitals.Onset) *vitals.Path {
+		limited, slow := answer("192.0.2.1", 1, expiry(64)), answer("192.0.2.2", 90, expiry(63))
+		limited.Limited, slow.Slow = true, true
+		silent := vitals.Hop{Sent: 1, Limited: true}
+		return &vitals.Path{Hops: []vitals.Hop{limited, slow, silent, answer("192.0.2.9", 20, vitals.Reply{})}, End: vitals.EndReached, Onset: o}
+	}
+	since := time.UnixMilli(1_500_000_000_000)
+	here, far := vitals.OnsetHop{}, vitals.OnsetHop{TTL: 4, Addr: netip.MustParseAddr("192.0.2.9")}
+	near := vitals.OnsetHop{TTL: 1, Addr: netip.MustParseAddr("192.0.2.1")}
+	loss := &vitals.OnsetFault{Fault: vitals.FaultLoss, Since: since, Before: here, At: near, Destination: 4, Lost: 7, Known: 48}
+	shift := &vitals.OnsetFault{
+		Fault: vitals.FaultShift, Since: since, Before: near, At: far, Destination: 4, Was: 10 * time.Millisecond, Is: 20500 * time.Microsecond,
+	}
+	var cases []goldenCase
+	for _, c := range []struct {
+		name  string
+		onset *vitals.Onset
+	}{
+		{"no fault in one trace", &vitals.Onset{Traces: 1}},
+		{"no fault", &vitals.Onset{Traces: 48}},
+		{"loss", &vitals.Onset{Traces: 48, Loss: loss}},
+		{"loss, and the route is new", &vitals.Onset{Traces: 1, Loss: loss}},
+		{"loss and a shift", &vitals.Onset{Traces: 48, Loss: loss, Shift: shift}},
+	} {
+		cases = append(cases, goldenCase{"onset: " + c.name, traced("192.0.2.9", vitals.MethodICMP, *path(c.onset))})
+	}
+	return cases
 }
 
 // answerCases are hops that answer in all ways.

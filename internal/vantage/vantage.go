@@ -37,7 +37,8 @@ type Sink interface {
 	Pinged(key uint32, p *vitals.Ping, cause syscall.Errno)
 	// Traced takes a trace. path is nil when our own side spoiled it; cause
 	// then says why. changed tells whether it differs from the recorded route, or
-	// the path MTU has changed since the trace before.
+	// where a fault begins (OnsetChanges), or the path MTU, has changed since the
+	// trace before.
 	Traced(key uint32, path *vitals.Path, changed bool, cause syscall.Errno)
 	// Scanned takes a scan; scan is nil when err, a fault of our own side,
 	// spoiled it.
@@ -78,6 +79,7 @@ type family struct {
 	tracer *trace.Tracer
 	finder *pmtu.Finder
 	paths  map[uint32]*pathMTU // by key, of the targets whose path MTU is watched; the loop's own
+	onsets onsets              // the loop's own, too
 	err    error               // why no socket could be opened
 }
 
@@ -95,7 +97,8 @@ func New(o Options, sink Sink) *Point {
 		f.loop = prober.New(lo)
 		f.pinger = ping.New(f.loop, sink.Pinged)
 		f.tracer = trace.New(f.loop, func(key uint32, path *vitals.Path, changed bool, cause syscall.Errno) {
-			sink.Traced(key, path, f.withMTU(key, path) || changed, cause)
+			begun, narrow := f.onsets.take(key, path), f.withMTU(key, path)
+			sink.Traced(key, path, changed || begun || narrow, cause)
 		})
 		f.finder = pmtu.New(f.loop, f.foundMTU)
 		f.paths = map[uint32]*pathMTU{}

@@ -74,6 +74,9 @@ func (p *Point) Add(key uint32, t *vitals.Target, addr netip.Addr, start time.Ti
 			if w.traced {
 				plan := tracePlan(t.Settings, from, iface)
 				w.trace = w.family.tracer.Add(key, to, plan, at)
+				if t.Details && !bundled {
+					w.family.onsets.watch(key)
+				}
 				if t.MTU && can.Ping {
 					w.family.watchMTU(key, to, plan)
 				}
@@ -137,6 +140,7 @@ func (w *Watch) Remove() {
 		if w.traced {
 			w.family.tracer.Remove(w.trace)
 			w.family.forgetMTU(w.key)
+			w.family.onsets.forget(w.key)
 		}
 	})
 }

@@ -25,6 +25,11 @@ type Hop struct {
 	// target that crosses the same router, which was not asked for this one
 	// because it limits its answers (RFC 1812, 4.3.2.8).
 	Shared bool
+	// Limited tells that by the last traces the hop loses answers that those behind
+	// it do not lose: it is its own rate limit, not loss of the path. Slow tells the
+	// same of its RTT, which has shifted alone. Both are false where too few traces
+	// were made to tell.
+	Limited, Slow bool
 	// Reply is what else the answer says; its zero value where Received is 0.
 	Reply Reply
 	// Also are the other addresses that were seen at this TTL in the same flow,
@@ -98,6 +103,65 @@ type Path struct {
 	// Change tells how the route of a flow has changed with this trace: of the
 	// lowest number that did; nil where none did. It stands in the first flow's.
 	Change *RouteChange
+	// Onset tells where on the first flow's path a fault begins; nil where the last
+	// traces are not kept, or too few to tell. It stands in the first flow's.
+	Onset *Onset
+	// OnsetChanges are what of that is other than with the trace before; nil where
+	// nothing is.
+	OnsetChanges []OnsetChange
+}
+
+// Fault is a kind of fault of a path.
+type Fault uint8
+
+// The faults.
+const (
+	FaultLoss  Fault = iota // probes are lost on the way
+	FaultShift              // the RTT is not what it was
+)
+
+// Onset tells, by the last traces, where faults begin that persist to the
+// destination.
+type Onset struct {
+	// Traces is how many of the last took the present route; only these count.
+	Traces int
+	// Loss and Shift are the faults; nil where there is none.
+	Loss, Shift *OnsetFault
+}
+
+// OnsetFault is a fault and where it begins: behind the hop Before, and not behind
+// the hop At. What lies between the two, if anything, cannot tell. It is not
+// changed once it was handed over.
+type OnsetFault struct {
+	Fault Fault
+	// Since is when the first of the last traces showed it, to a second.
+	Since time.Time
+	// Before is the last hop that is free of it; TTL 0 is this machine. At is the
+	// first that shows it.
+	Before, At OnsetHop
+	// Destination is the TTL of the destination.
+	Destination int
+	// Lost and Known are the destination's probes of the last traces (FaultLoss).
+	Lost, Known int
+	// Was and Is are the medians of the destination's RTT before and since
+	// (FaultShift).
+	Was, Is time.Duration
+}
+
+// OnsetHop is a hop of an onset.
+type OnsetHop struct {
+	TTL  int
+	Addr netip.Addr // the zero Addr for TTL 0, and where nobody is known
+}
+
+// OnsetChange is that a fault has begun, is at another place, or has ended.
+type OnsetChange struct {
+	// Before and After are what was, and what is. Before is nil when the fault has
+	// begun, After when it has ended; at least one is not.
+	Before, After *OnsetFault
+	// Lasting tells of a shift that has ended that it did not go back: the RTT has
+	// been so in all of the last traces.
+	Lasting bool
 }
 
 // RouteChange is a change of the addresses that a flow crosses.
