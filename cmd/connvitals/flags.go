@@ -31,6 +31,7 @@ Measures the network conditions towards each host once.
       --method METHOD   trace by icmp, udp or tcp (icmp)
       --port N          port of UDP and TCP probes (33434, 443)
       --flows N         flows that a trace follows (1)
+      --mtu             find the path MTU, and which hop limits it
   -s, --port-scan       ask http, https and mysql
       --ports LIST      ask these: NAME, PORT, PORT/NAME, FROM-TO, by commas
       --scan-parallel N most sockets of scans at once (512)
@@ -82,6 +83,9 @@ func options() []option {
 		{short: 's', long: "port-scan", flag: func(c *command) { c.settings.Scan = true }},
 		{short: 'j', long: "json", flag: func(c *command) { c.settings.JSON = true }},
 		{long: "details", flag: func(c *command) { c.settings.Details = true }},
+		{long: "mtu", flag: func(c *command) {
+			c.settings.Trace, c.settings.MTU, c.settings.Details = true, true, true
+		}},
 		{short: '4', flag: func(c *command) { c.ipv4, c.settings.Family = true, vitals.Family4 }},
 		{short: '6', flag: func(c *command) { c.ipv6, c.settings.Family = true, vitals.Family6 }},
 		{short: 'H', long: "hops", set: func(c *command, v string) (err error) {

@@ -62,6 +62,9 @@ func TestParse(t *testing.T) {
 		}, "a")},
 		{"-t --asn-db x.mmdb a", but(func(c *command) { c.settings.Trace, c.asn.File = true, "x.mmdb" }, "a")},
 		{"-t --asn dns a", but(func(c *command) { c.settings.Trace, c.asn.DNS = true, true }, "a")},
+		{"--mtu a", but(func(c *command) {
+			c.settings.Trace, c.settings.Details, c.settings.MTU = true, true, true
+		}, "a")},
 		{"-t --details a", but(func(c *command) { c.settings.Trace, c.settings.Details = true, true }, "a")},
 		{"-j a", but(func(c *command) { c.settings.JSON = true }, "a")},
 		{"--payload-size 1337 a", but(func(c *command) { c.settings.Payload = 1337 }, "a")},

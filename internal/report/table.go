@@ -46,8 +46,11 @@ func appendTable(dst []byte, p *vitals.Path) []byte {
 		t.rows = append(t.rows, hops...)
 	}
 	dst = t.append(dst)
-	if known(p.MTU) {
+	switch {
+	case known(p.MTU):
 		dst = append(appendTextMTU(dst, p.MTU), '\n')
+	case p.MTU != nil:
+		dst = append(dst, "path MTU not found\n"...)
 	}
 	return dst
 }

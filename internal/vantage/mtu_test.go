@@ -79,3 +79,49 @@ func TestPathMTU(t *testing.T) {
 		}
 	})
 }
+
+// TestPathMTUOnce: a trace that is made once has the path MTU with it; of a host
+// that is silent it has none, and ends.
+func TestPathMTUOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, err := simnet.New(1, "router r1 10.1.0.1\nrouter r2 10.1.0.2\nhost 10.0.0.8 dead\nhost 10.0.0.9 rtt 20ms\n"+
+			"path 10.0.0.9 r1@1ms r2@2ms\nmtu 10.0.0.9 2 1400\npath 10.0.0.8 r1@1ms\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newSink()
+		p := New(Options{Loop: prober.Options{Clock: n.Clock, OpenSocket: n.OpenSocket}}, s)
+		p.Open()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		want := map[string]vitals.MTU{
+			"10.0.0.8": {},
+			"10.0.0.9": {Size: 1400, Interface: 1500, Limit: vitals.LimitReported, Router: netip.MustParseAddr("10.1.0.2"), TTL: 2},
+		}
+		for key, addr := range []string{"10.0.0.8", "10.0.0.9"} {
+			w, err := p.Add(uint32(key), &vitals.Target{Settings: &vitals.Settings{
+				Form: vitals.Bundled, Trace: true, Hops: 10, Timeout: time.Second, MTU: true, Details: true,
+			}}, netip.MustParseAddr(addr), time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for round := range 2 {
+				w.Start(time.Now())
+				time.Sleep(30 * time.Second)
+				synctest.Wait()
+				all := of(s.results(), uint32(key))
+				if len(all) != round+1 || all[round].Path == nil || all[round].Path.MTU == nil {
+					t.Fatalf("%s, round %d: %d results", addr, round, len(all))
+				}
+				if got := *all[round].Path.MTU; got.Size != want[addr].Size || got.Router != want[addr].Router || got.TTL != want[addr].TTL {
+					t.Errorf("%s, round %d: %+v, want %+v", addr, round, got, want[addr])
+				}
+			}
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -78,6 +78,7 @@ type family struct {
 	pinger *ping.Pinger
 	tracer *trace.Tracer
 	finder *pmtu.Finder
+	sink   Sink
 	paths  map[uint32]*pathMTU // by key, of the targets whose path MTU is watched; the loop's own
 	onsets onsets              // the loop's own, too
 	err    error               // why no socket could be opened
@@ -95,10 +96,10 @@ func New(o Options, sink Sink) *Point {
 		lo.IPv6, lo.Pace = i == 1, o.Pace
 		f := &p.families[i]
 		f.loop = prober.New(lo)
+		f.sink = sink
 		f.pinger = ping.New(f.loop, sink.Pinged)
 		f.tracer = trace.New(f.loop, func(key uint32, path *vitals.Path, changed bool, cause syscall.Errno) {
-			begun, narrow := f.onsets.take(key, path), f.withMTU(key, path)
-			sink.Traced(key, path, changed || begun || narrow, cause)
+			f.traced(key, ended{path, changed, cause})
 		})
 		f.finder = pmtu.New(f.loop, f.foundMTU)
 		f.paths = map[uint32]*pathMTU{}

@@ -119,6 +119,7 @@ func (w *Watch) Start(start time.Time) {
 			}
 			if w.traced {
 				w.family.tracer.Start(w.trace, at)
+				w.family.startMTU(w.key, at)
 			}
 		})
 	}

@@ -98,7 +98,8 @@ type Path struct {
 	// their numbers from 1 on; nil where one flow is followed.
 	Others []Path
 	// MTU is the path MTU as it is known by then; nil where it is not watched, or
-	// not known yet. It stands in the first flow's.
+	// not known yet; with a Size of 0 where it was looked for once, and not found. It
+	// stands in the first flow's.
 	MTU *MTU
 	// Change tells how the route of a flow has changed with this trace: of the
 	// lowest number that did; nil where none did. It stands in the first flow's.

@@ -28,7 +28,7 @@ _connvitals() {
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W '-h --help -V --version -p --pings -P --no-ping
 			--payload-size --interval -t --trace -H --hops -s --port-scan -j --json --details
-			-4 -6 --timeout --source --rate --scan-parallel --ports --method --port --flows --asn-db --asn' -- "$cur")
+			-4 -6 --timeout --source --rate --scan-parallel --ports --method --port --flows --mtu --asn-db --asn' -- "$cur")
 		return
 	fi
 	mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur")

@@ -15,6 +15,7 @@ _arguments -s -S \
 	'--method=[how a trace probes]:method:(icmp udp tcp)' \
 	'--port=[port of UDP and TCP probes]:port' \
 	'--flows=[flows that a trace follows]:number' \
+	'--mtu[find the path MTU, and which hop limits it]' \
 	'--details[print all that is known]' \
 	'--asn-db=[AS numbers of hops from an MMDB file]:file:_files' \
 	'--asn=[AS numbers of hops by DNS]:source:(dns)' \
