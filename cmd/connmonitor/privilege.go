@@ -7,6 +7,7 @@ import (
 
 	"connmonitor/internal/config"
 	"connmonitor/internal/privilege"
+	"connmonitor/internal/vantage"
 	"connmonitor/internal/vitals"
 )
 
@@ -16,9 +17,8 @@ import (
 func (s *session) drop(c *config.Config) func() error {
 	var need privilege.Need
 	if s.command.stdin() {
-		// Nothing is read again, so the targets stay: the only sockets that may
-		// be opened later are those of Don't Fragment, UDP and TCP probes.
-		need.Raw = slices.ContainsFunc(c.Targets, func(t vitals.Target) bool { return t.DF || t.MTU || t.Method != vitals.MethodICMP })
+		// Nothing is read again, so the targets stay.
+		need.Raw = slices.ContainsFunc(c.Targets, func(t vitals.Target) bool { return vantage.OpensLater(t.Settings) })
 	} else {
 		need.Raw, need.Read = true, []string{s.command.file}
 		if file := s.command.asn.File; file != "" {

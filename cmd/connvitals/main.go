@@ -25,5 +25,6 @@ func main() {
 	os.Exit(status)
 }
 
-// drop gives up all privileges: every socket that takes any is open.
-func drop() error { return privilege.Drop(privilege.Need{}) }
+// drop gives up all privileges, but for that of raw sockets where some are still
+// to be opened: every other that takes any is open.
+func drop(raw bool) error { return privilege.Drop(privilege.Need{Raw: raw}) }

@@ -61,6 +61,7 @@ func TestPrivilege(t *testing.T) {
 				top.Client.AllowPings()
 			}
 			p.measures(t, top.Client, host)
+			p.opensMore(t, top.Client, host)
 			cmd := p.prepare(t, "-stp", "1000", "--interval", "100", "--timeout", "60000", "127.6.6.6", host) // which is silent, so that it lasts
 			fence(top.Client)
 			begin(t, top.Client, cmd)
@@ -91,6 +92,26 @@ func (p *privileged) measures(t *testing.T, n *netlab.Node, host string) {
 	}
 	if lacks := strings.Contains(stderr.String(), "setcap cap_net_raw+ep"); lacks == p.pings || !lacks && stderr.Len() > 0 {
 		t.Errorf("standard error %q", stderr.String())
+	}
+}
+
+// opensMore runs the program with what opens sockets while it measures, for which
+// there is privilege still, or of which the want is said.
+func (p *privileged) opensMore(t *testing.T, n *netlab.Node, host string) {
+	t.Helper()
+	for option, possible := range map[string]bool{"--method=udp": true, "--method=tcp": p.pings && !p.group, "--mtu": p.pings} {
+		cmd := p.prepare(t, "-P", option, host)
+		var stdout, stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		var err error
+		n.Do(func() { err = cmd.Run() })
+		measured := err == nil && regexp.MustCompile(`(?m)^(  1  )?`+host+`\b.*\d\.\d{3}$`).MatchString(stdout.String())
+		if option == "--mtu" {
+			measured = strings.Contains(stdout.String(), "\npath MTU ") && !strings.Contains(stdout.String(), "not found")
+		}
+		if said := strings.Contains(stderr.String(), "setcap cap_net_raw+ep"); measured != possible || said == possible {
+			t.Errorf("%s: %v, %q, want it measured: %v; %s", option, err, stdout.String(), possible, stderr.String())
+		}
 	}
 }
 

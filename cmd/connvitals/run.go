@@ -29,8 +29,8 @@ const (
 
 // run is connvitals: it measures every host once, at the same time, and prints
 // the records in the order given. opened is called when the sockets are open,
-// and privilege has served; nil: nothing.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, opened func() error) int {
+// and privilege has served but, where raw is true, for more of them; nil: nothing.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, opened func(raw bool) error) int {
 	c, err := parse(args)
 	switch {
 	case err != nil:
@@ -74,7 +74,7 @@ type measurement struct {
 	command *command
 	log     *report.Log
 	point   *vantage.Point
-	opened  func() error
+	opened  func(raw bool) error
 	hops    *resolve.Hops // tells more of hops; nil: nobody asked
 	hosts   []host
 
@@ -108,7 +108,7 @@ func newMeasurement(c *command, log *report.Log) *measurement {
 func (m *measurement) measure(ctx context.Context) bool {
 	m.point.Open()
 	if m.opened != nil {
-		if err := m.opened(); err != nil {
+		if err := m.opened(vantage.OpensLater(&m.command.settings)); err != nil {
 			m.log.Error("PrivilegeError", "%v", err)
 		}
 	}

@@ -194,9 +194,11 @@ func (l *Loop) icmpError(m *rawsock.Message, icmp []byte, ttl uint8, local bool)
 		return
 	}
 	r := l.errorResult(m.From, e.Type, e.Code)
-	r.Local, r.MTU, r.TTL, r.Quote = local, e.MTU, ttl, &l.quote
+	asked := l.probes.entries[id].to
+	// Where we are the destination too, we have answered as that.
+	r.Local, r.MTU, r.TTL, r.Quote = local && !asked.Same(m.From), e.MTU, ttl, &l.quote
 	l.quote = Quote{TTL: q.TTL}
-	if !l.probes.entries[id].to.Same(to) {
+	if !asked.Same(to) {
 		l.quote.To = to
 	}
 	if e.Extensions != nil {

@@ -14,6 +14,12 @@ func (a Ability) Traces(s *vitals.Settings) bool {
 	return a.Trace && (s.Method != vitals.MethodTCP || a.Info.Kind == rawsock.Raw)
 }
 
+// OpensLater reports whether what s asks for opens sockets once it is measured,
+// besides those of Open: of Don't Fragment, UDP and TCP probes.
+func OpensLater(s *vitals.Settings) bool {
+	return s.DF || s.MTU || s.Method != vitals.MethodICMP
+}
+
 // Lacks tells, a sentence each, which of the measurements that s asks for are
 // not possible, why, and what would help.
 func (a Ability) Lacks(s *vitals.Settings) []string {
