@@ -21,6 +21,7 @@ type run struct {
 	top     int   // TTLs 1..top were asked
 	end     int   // TTL of the destination, or of who reported it unreachable; 0: not known
 	reached bool  // end is the destination
+	other   bool  // it, or who seems to be it, answered from another address
 	window  int   // how many unanswered TTLs may be out
 	begun   int64
 	late    int64 // how long a probe was held back at the most
@@ -126,7 +127,7 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 	r.slowest = max(r.slowest, h.rtt)
 	r.widened = now
 	if ends && (r.end == 0 || int(ttl) < r.end) {
-		r.end, r.reached = int(ttl), arrived
+		r.end, r.reached, r.other = int(ttl), arrived, !v.From.Same(to)
 		if arrived {
 			r.routers.length = r.end
 		}
@@ -374,17 +375,14 @@ func (r *run) spoiled() bool {
 
 // path is the result.
 func (r *run) path() *vitals.Path {
-	n, end := len(r.hops), vitals.EndHops
+	n, end, refused := len(r.hops), vitals.EndHops, r.refuses()
 	switch {
+	case refused:
+		n, end = r.end-1, vitals.EndUnreachable
 	case r.end > 0 && r.reached:
 		n, end = r.end, vitals.EndReached
 	case r.end > 0:
 		n, end = r.end, vitals.EndUnreachable
-		// A router that looks at the TTL first says "time exceeded" at its own
-		// one and "unreachable" to the next, which is no hop of the path.
-		if n > 1 && r.hops[n-2].answered() && r.hops[n-2].from == r.hops[n-1].from {
-			n--
-		}
 	}
 	p := &vitals.Path{Hops: make([]vitals.Hop, n), End: end}
 	for i := range p.Hops {
@@ -395,8 +393,25 @@ func (r *run) path() *vitals.Path {
 			p.Hops[i].Reply = h.reply
 		}
 	}
+	if refused {
+		// What it says to the TTL behind its own is no hop of the path, but what it
+		// has to say.
+		said := r.hops[n].reply
+		p.Hops[n-1].Reply.Type, p.Hops[n-1].Reply.Code = said.Type, said.Code
+	}
 	r.repeat(p)
 	return p
+}
+
+// refuses reports whether the end is a router's that looks at the TTL first: it
+// says "time exceeded" at its own one and "unreachable" to the next. That of a port
+// a firewall says as well; a host would not have let the TTL expire.
+func (r *run) refuses() bool {
+	if r.end < 2 || r.reached && !r.other {
+		return false
+	}
+	before, end := &r.hops[r.end-2], &r.hops[r.end-1]
+	return before.answered() && before.from == end.from
 }
 
 // repeat puts into a path the RTTs of hops that have answered several times.

@@ -296,25 +296,45 @@ func (b *bench) more(key uint32, n int) []result {
 }
 
 // TestDefect15UnreachableEndsTheTrace: a router that reports the destination
-// unreachable is the last hop.
+// unreachable is the last hop, by each method, and what it says of it is shown; also
+// where it looks at the TTL first, and where it speaks of a port.
 func TestDefect15UnreachableEndsTheTrace(t *testing.T) {
 	t.Parallel()
 	top := netlab.Chain(t, 5)
 	top.Client.AllowPings()
 	top.Routers[2].Reject("10.98.9.9", "icmp type host-unreachable")
+	top.Routers[2].Reject("10.98.9.8", "icmp type port-unreachable")
 	top.Routers[2].Reject("fd98::99", "icmpv6 type admin-prohibited")
+	top.Routers[2].Reject("fd98::98", "icmpv6 type port-unreachable")
 	// By a route in IPv6 only: of IPv4's own errors the kernel sends very few.
 	top.Routers[1].Unreachable("fd98::88/128")
-	hosts := map[string]int{"10.98.9.9": 3, "fd98::99": 3, "fd98::88": 2}
-	for _, kind := range kinds {
-		b := run(t, top.Client, Options{}, kind)
+	hosts := map[string]struct {
+		hop       int
+		typ, code uint8
+	}{"10.98.9.9": {3, 3, 1}, "10.98.9.8": {3, 3, 3}, "fd98::99": {3, 1, 1}, "fd98::98": {3, 1, 4}, "fd98::88": {2, 1, 0}}
+	for i, kind := range kinds {
+		allowed := kinds[i:]
+		if kind == rawsock.Raw {
+			allowed = nil // those for UDP and TCP as well
+		}
+		b := run(t, top.Client, Options{}, allowed...)
 		key := uint32(0)
-		for host, hop := range hosts {
-			to := netip.MustParseAddr(host)
-			b.add(key, to, traces(time.Hour))
-			route := routeTo(top, hop+1, to)[:hop]
-			wantRoute(t, fmt.Sprint(kind, " ", host), b.of(t, key, 1)[0], vitals.EndUnreachable, route...)
-			key++
+		for name, method := range methods {
+			if kind != rawsock.Raw && method == vitals.MethodTCP {
+				continue
+			}
+			for host, want := range hosts {
+				to := netip.MustParseAddr(host)
+				s := traces(time.Hour)
+				s.Method = method
+				b.add(key, to, s)
+				r, what := b.of(t, key, 1)[0], fmt.Sprint(kind, " ", name, " ", host)
+				wantRoute(t, what, r, vitals.EndUnreachable, routeTo(top, want.hop+1, to)[:want.hop]...)
+				if last := r.Path.Hops[len(r.Path.Hops)-1].Reply; last.Type != want.typ || last.Code != want.code {
+					t.Errorf("%s: it says %+v, want %+v", what, last, want)
+				}
+				key++
+			}
 		}
 	}
 }
