@@ -33,7 +33,7 @@ func (l *Loop) report(kind rawsock.Kind, r *rawsock.Report) {
 		v := l.errorResult(r.From, r.Type, r.Code)
 		// Where we are the destination too, we have answered as that.
 		v.Local = !r.At.IsZero() && r.At.Same(r.From) && !r.From.Same(r.To)
-		v.MTU = int(min(r.MTU, math.MaxInt32))
+		v.MTU, v.TTL = int(min(r.MTU, math.MaxInt32)), r.TTL
 		l.answer(id, r.Stamp, v)
 	}
 }

@@ -44,6 +44,7 @@ type Report struct {
 	MTU    uint32 // OriginICMP: next-hop MTU of "fragmentation needed" and "packet too big"
 	From   Addr   // OriginICMP: who sent the error
 	At     Addr   // OriginICMP, not on Raw IPv4: our address that it came to; of our own errors, From
+	TTL    uint8  // OriginICMP: TTL or hop limit that the error arrived with; 0: unknown
 	To     Addr   // destination of the packet that caused it
 	Port   uint16 // its destination port (UDP)
 	Data   []byte // the quoted datagram from its ICMP header (UDP: from its payload)
@@ -128,9 +129,7 @@ func (s *Socket) message(m *Message, i int) {
 		case c.level == unix.SOL_SOCKET && c.typ == unix.SCM_TIMESTAMPING:
 			m.Stamp = timespec(c.data)
 		case c.level == unix.SOL_IP && c.typ == unix.IP_TTL, c.level == unix.SOL_IPV6 && c.typ == unix.IPV6_HOPLIMIT:
-			if len(c.data) >= 4 {
-				m.TTL = uint8(binary.NativeEndian.Uint32(c.data))
-			}
+			m.TTL = hopLimit(c.data)
 		case c.level == unix.SOL_IPV6 && c.typ == unix.IPV6_PKTINFO:
 			if len(c.data) >= unix.SizeofInet6Pktinfo {
 				copy(m.To.IP[:], c.data)
@@ -138,6 +137,14 @@ func (s *Socket) message(m *Message, i int) {
 			}
 		}
 	}
+}
+
+// hopLimit is the TTL or hop limit in a control message; 0 where it is cut.
+func hopLimit(data []byte) uint8 {
+	if len(data) < 4 {
+		return 0
+	}
+	return uint8(binary.NativeEndian.Uint32(data))
 }
 
 // Reports reads up to len(rs) entries of the error queue, Batch at most,
@@ -183,6 +190,8 @@ func (s *Socket) report(r *Report, i int) {
 			r.Stamp = timespec(c.data)
 		case c.level == unix.SOL_IP && c.typ == unix.IP_RECVERR, c.level == unix.SOL_IPV6 && c.typ == unix.IPV6_RECVERR:
 			s.extendedError(r, c.data)
+		case c.level == unix.SOL_IP && c.typ == unix.IP_TTL, c.level == unix.SOL_IPV6 && c.typ == unix.IPV6_HOPLIMIT:
+			r.TTL = hopLimit(c.data)
 		case c.level == unix.SOL_IP && c.typ == unix.IP_PKTINFO && len(c.data) >= unix.SizeofInet4Pktinfo:
 			copy(r.At.IP[:4], c.data[8:])
 		case c.level == unix.SOL_IPV6 && c.typ == unix.IPV6_PKTINFO && len(c.data) >= unix.SizeofInet6Pktinfo:

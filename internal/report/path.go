@@ -15,8 +15,12 @@ import (
 // is left out, so that a reader takes no zero for a figure; how many probes a
 // hop was asked with is always known.
 func appendJSONPathDetails(dst []byte, p *vitals.Path, s *vitals.Settings) []byte {
-	dst = appendJSONMethod(append(dst, '{'), s)
-	dst = appendJSONFlow(append(dst, ','), p, s.Method)
+	method := s.Method
+	if p.UDP {
+		method = vitals.MethodUDP
+	}
+	dst = appendJSONMethod(append(dst, '{'), method, s)
+	dst = appendJSONFlow(append(dst, ','), p, method)
 	if len(p.Others) > 0 {
 		dst = append(dst, `,"flows":[`...)
 		for i := range p.Others {
@@ -24,7 +28,7 @@ func appendJSONPathDetails(dst []byte, p *vitals.Path, s *vitals.Settings) []byt
 				dst = append(dst, ',')
 			}
 			dst = appendJSONInteger(dst, `{"flow":`, i+1)
-			dst = append(appendJSONFlow(append(dst, ','), &p.Others[i], s.Method), '}')
+			dst = append(appendJSONFlow(append(dst, ','), &p.Others[i], method), '}')
 		}
 		dst = append(dst, ']')
 	}
@@ -35,8 +39,8 @@ func appendJSONPathDetails(dst []byte, p *vitals.Path, s *vitals.Settings) []byt
 	return append(dst, '}')
 }
 
-func appendJSONMethod(dst []byte, s *vitals.Settings) []byte {
-	switch s.Method {
+func appendJSONMethod(dst []byte, method vitals.Method, s *vitals.Settings) []byte {
+	switch method {
 	case vitals.MethodUDP:
 		return appendJSONInteger(dst, `"method":"udp","port":`, int(s.TracePort()))
 	case vitals.MethodTCP:

@@ -65,6 +65,9 @@ func traced(addr string, method vitals.Method, p vitals.Path) vitals.Record {
 // terminal.
 func detailCases() []goldenCase {
 	return slices.Concat([]goldenCase{{"documented", documented()}}, answerCases(), wideCases(), flowCases(), mtuCases(), onsetCases(), []goldenCase{
+		{"by UDP for want of privilege", traced("192.0.2.9", vitals.MethodICMP, vitals.Path{
+			Hops: []vitals.Hop{answer("192.0.2.9", 1, vitals.Reply{TTL: 64, Type: 3, Code: 3})}, End: vitals.EndReached, UDP: true,
+		})},
 		{"hostile", hostileTrace()},
 	})
 }

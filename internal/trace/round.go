@@ -112,7 +112,7 @@ func (t *Tracer) finish(id uint32) {
 		f.memory.also(f.path)
 	}
 	path := e.path()
-	path.Change = change
+	path.Change, path.UDP = change, t.loop.Info().Kind == rawsock.UDP
 	t.hand(id, path, changed, 0)
 }
 

@@ -187,9 +187,47 @@ func TestPain17EveryKindFindsTheSameRoute(t *testing.T) {
 				to = top.Links[5].B.Addr6
 			}
 			b.add(uint32(i), to, traces(time.Hour))
-			wantRoute(t, kind.String(), b.of(t, uint32(i), 1)[0], vitals.EndReached, routeTo(top, 6, to, 3)...)
+			r := b.of(t, uint32(i), 1)[0]
+			wantRoute(t, kind.String(), r, vitals.EndReached, routeTo(top, 6, to, 3)...)
+			for k, h := range r.Path.Hops {
+				if !h.Silent() && h.Reply.TTL != uint8(64-k) {
+					t.Errorf("%s to %s: the answer of hop %d came with TTL %d", kind, to, k+1, h.Reply.TTL)
+				}
+			}
+			if udp := kind == rawsock.UDP; r.Path.UDP != udp {
+				t.Errorf("%s: by UDP %v", kind, r.Path.UDP)
+			}
 		}
 		b.account()
+	}
+}
+
+// TestOwnAddressAnswers: a trace of an address of this machine is one hop, by each
+// method and kind.
+func TestOwnAddressAnswers(t *testing.T) {
+	t.Parallel()
+	top := netlab.Chain(t, 2)
+	top.Client.AllowPings()
+	own := append(pair(top.Links[0].A), netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback())
+	for i, kind := range kinds {
+		allowed := kinds[i:]
+		if kind == rawsock.Raw {
+			allowed = nil // those for UDP and TCP as well
+		}
+		b := run(t, top.Client, Options{}, allowed...)
+		key := uint32(0)
+		for name, method := range methods {
+			for _, to := range own {
+				if kind != rawsock.Raw && method == vitals.MethodTCP {
+					continue
+				}
+				s := traces(time.Hour)
+				s.Method = method
+				b.add(key, to, s)
+				wantRoute(t, fmt.Sprint(kind, " ", name, " ", to), b.of(t, key, 1)[0], vitals.EndReached, to)
+				key++
+			}
+		}
 	}
 }
 

@@ -101,6 +101,9 @@ type Path struct {
 	// not known yet; with a Size of 0 where it was looked for once, and not found. It
 	// stands in the first flow's.
 	MTU *MTU
+	// UDP tells that the probes were UDP for want of privilege, whatever the method.
+	// It stands in the first flow's.
+	UDP bool
 	// Change tells how the route of a flow has changed with this trace: of the
 	// lowest number that did; nil where none did. It stands in the first flow's.
 	Change *RouteChange
