@@ -63,6 +63,9 @@ type Result struct {
 	// "fragmentation needed" (RFC 1191, 4; 0 from a router that is older) or a
 	// Packet Too Big (RFC 4443, 3.2): as written, it need not be plausible. Else 0.
 	MTU int
+	// Cut tells that the answer quotes no probe, and was taken for that of the only
+	// one (Probe.Sole).
+	Cut bool
 	// Stamped tells that the kernel has stamped the probe as it left.
 	Stamped bool
 	// Local tells that an Unreachable was reported by our own host, which
@@ -112,6 +115,9 @@ type Probe struct {
 	Port uint16
 	// Flow is the number of the local port of UDP and TCP, 0..63.
 	Flow uint8
+	// Sole tells that no other probe of the flow to that destination can be answered
+	// still, so that an error which quotes none is about this one.
+	Sole bool
 	// Ref and Tag are the client's own; they come back with the verdict.
 	Ref, Tag uint32
 }

@@ -97,7 +97,7 @@ func (l *Loop) drainReports(b *lane) {
 			return
 		}
 		for i := range n {
-			l.report(b.kind, &l.in.reports[i])
+			l.report(b, &l.in.reports[i])
 		}
 		if n < len(l.in.reports) {
 			return

@@ -12,6 +12,7 @@ import (
 // lane is one of the loop's sockets and the batch that is about to leave by it.
 type lane struct {
 	kind     rawsock.Kind
+	flow     uint8  // of UDP without privilege
 	whole    bool   // Don't Fragment
 	sock     Socket // nil: not open yet
 	fail     error  // why it could not be opened
@@ -59,7 +60,11 @@ func (l *Loop) lane(number int, kind rawsock.Kind) *lane {
 		l.out.lanes = append(l.out.lanes, nil)
 	}
 	if l.out.lanes[number] == nil {
-		l.out.lanes[number] = &lane{kind: kind, whole: number == laneWhole}
+		b := &lane{kind: kind, whole: number == laneWhole}
+		if number >= laneFlows {
+			b.flow = uint8(number - laneFlows)
+		}
+		l.out.lanes[number] = b
 	}
 	return l.out.lanes[number]
 }

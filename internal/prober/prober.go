@@ -77,8 +77,9 @@ type Loop struct {
 	out     outbox
 	in      inbox
 	ports   *rawsock.Ports // of UDP and TCP probes; nil: none was sent yet
-	result  Result         // what a client is being told
-	quote   Quote          // and what is quoted with it
+	cuts    map[cutKey]*cutErrors
+	result  Result // what a client is being told
+	quote   Quote  // and what is quoted with it
 
 	tick     int64  // ns between two wakes while something is in flight
 	last     int64  // when this tick was due, mono ns

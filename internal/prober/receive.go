@@ -16,7 +16,7 @@ import (
 // report takes a transmit stamp, or the ICMP error that an unprivileged socket
 // gets by its error queue. A Raw socket gets the errors' packets themselves,
 // so there the queue's copy says nothing new.
-func (l *Loop) report(kind rawsock.Kind, r *rawsock.Report) {
+func (l *Loop) report(b *lane, r *rawsock.Report) {
 	switch {
 	case r.Origin == rawsock.OriginTransmit:
 		if id := l.probes.byStampID(r.ID); id != none && r.Stamp != 0 {
@@ -25,7 +25,10 @@ func (l *Loop) report(kind rawsock.Kind, r *rawsock.Report) {
 		}
 	case r.Origin != rawsock.OriginICMP || l.info.Kind == rawsock.Raw:
 	default:
-		id := l.quotedByKernel(kind, r)
+		id, cut := l.quotedByKernel(b.kind, r), false
+		if id == none && b.kind == rawsock.UDP && len(r.Data) < rawsock.NonceRoom {
+			id, cut = l.cutError(b.flow, r), true
+		}
 		if id == none {
 			l.stats.strays.Add(1)
 			return
@@ -33,6 +36,7 @@ func (l *Loop) report(kind rawsock.Kind, r *rawsock.Report) {
 		v := l.errorResult(r.From, r.Type, r.Code)
 		// Where we are the destination too, we have answered as that.
 		v.Local = !r.At.IsZero() && r.At.Same(r.From) && !r.From.Same(r.To)
+		v.Cut = cut
 		v.MTU, v.TTL = int(min(r.MTU, math.MaxInt32)), r.TTL
 		l.answer(id, r.Stamp, v)
 	}

@@ -112,6 +112,9 @@ func (l *Loop) put(client uint8, p *Probe) {
 		l.out.refused = append(l.out.refused, refusal{id, errnoOf(err)})
 		return
 	}
+	if p.Sole {
+		l.only(id, b.flow)
+	}
 	l.build(b.kind, &b.packets[b.n], id, p)
 	b.ids[b.n] = id
 	b.n++

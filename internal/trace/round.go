@@ -56,13 +56,17 @@ func (t *Tracer) advance(id uint32, now int64, timed bool) {
 	next, over := int64(-1), true
 	for i := range e.flows {
 		f := &e.flows[i]
-		if !f.over {
+		awaited := !f.over
+		if awaited && f.run.single == 0 {
 			f.next, f.over = f.run.plan(now, timed, func(ttl uint8) (leaves int64) {
 				leaves = now + int64(t.loop.Delay())
 				p := e.probe(id, i, ttl)
 				t.loop.Send(t.client, &p)
 				return leaves
 			})
+		}
+		if awaited && (f.over || f.run.single > 0) {
+			f.next, f.over = t.alone(id, i, now)
 		}
 		if !f.over && (over || f.next < next) {
 			next, over = f.next, false
@@ -204,6 +208,7 @@ func (t *Tracer) hand(id uint32, path *vitals.Path, changed bool, cause syscall.
 		f := &e.flows[i]
 		f.run, f.path, f.differing = nil, nil, nil
 	}
+	t.under(e, -1)
 	e.active, e.repeats = false, 0
 	t.loop.Stop(e.Timer)
 	t.targets.End()

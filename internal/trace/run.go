@@ -42,6 +42,10 @@ type run struct {
 	// has differed; 0: none. samples are the answers.
 	sampled int
 	samples []netip.Addr
+	// cut are those that were heard without a quote, found how many of them were
+	// found at a TTL, single is the TTL that is asked alone (alone.go); 0: none is.
+	cut           []rawsock.Addr
+	found, single int
 	// again are the answers after the first of their TTL.
 	again []repeated
 }
@@ -108,6 +112,9 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 		r.cause = v.Errno
 		return
 	default:
+		return
+	}
+	if v.Cut && !r.heard(ttl, v.From) {
 		return
 	}
 	if v.Local {

@@ -51,6 +51,7 @@ type Tracer struct {
 	done    Done
 	targets prober.Table[target, *target]
 	routers *routers
+	alike   map[rawsock.Addr]int // traces under way to an address (alone.go)
 }
 
 // New makes the tracer of a loop and attaches it.
@@ -112,6 +113,7 @@ func (t *Tracer) Due(id uint32, now int64) {
 		t.loop.Set(e.Timer, now+int64(mostDelay))
 	default:
 		e.active = true
+		t.under(e, +1)
 		t.targets.Begin()
 		t.begin(id)
 	}
