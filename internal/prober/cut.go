@@ -34,8 +34,8 @@ const (
 	mostCutBy = 32
 )
 
-// Cut is who has answered probes of a flow to a destination by errors that cannot
-// be matched, since ForgetCut. What it returns may be kept.
+// Cut is who has answered probes of a flow to a destination by errors that quote
+// none, since ForgetCut. What it returns may be kept.
 func (l *Loop) Cut(to rawsock.Addr, flow uint8) []rawsock.Addr {
 	if c := l.cuts[cutKey{to, flow}]; c != nil {
 		return slices.Clone(c.from)
@@ -55,7 +55,7 @@ func (l *Loop) only(id int32, flow uint8) {
 }
 
 // cutError finds the probe of an error without a quote; none where there are
-// several, and it is remembered who sent it.
+// several. It is remembered who sent it.
 func (l *Loop) cutError(flow uint8, r *rawsock.Report) int32 {
 	k := cutKey{r.To, flow}
 	c := l.cuts[k]
@@ -69,14 +69,14 @@ func (l *Loop) cutError(flow uint8, r *rawsock.Report) int32 {
 		c = &cutErrors{sole: none}
 		l.cuts[k] = c
 	}
+	if len(c.from) < mostCutBy && !slices.Contains(c.from, r.From) {
+		c.from = append(c.from, r.From)
+	}
 	if id := c.sole; id != none {
 		c.sole = none
 		if e := &l.probes.entries[id]; e.state == inFlight && e.gen == c.gen {
 			return id
 		}
-	}
-	if len(c.from) < mostCutBy && !slices.Contains(c.from, r.From) {
-		c.from = append(c.from, r.From)
 	}
 	return none
 }

@@ -50,7 +50,12 @@ func (t *Tracer) alone(id uint32, flow int, now int64) (next int64, over bool) {
 	if until := r.singleUntil(); now < until {
 		return until, false
 	}
-	if r.single = r.nextSilent(); r.single == 0 {
+	if r.single = r.nextSilent(); r.single == 0 && !r.second {
+		// Who was heard since then may have answered late.
+		r.cut, r.second = t.loop.Cut(e.to, uint8(flow)), true
+		r.single = r.nextSilent()
+	}
+	if r.single == 0 || r.found == len(r.cut) {
 		return 0, true
 	}
 	h := &r.hops[r.single-1]

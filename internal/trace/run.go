@@ -46,6 +46,7 @@ type run struct {
 	// found at a TTL, single is the TTL that is asked alone (alone.go); 0: none is.
 	cut           []rawsock.Addr
 	found, single int
+	second        bool // who was heard meanwhile is looked for, too
 	// again are the answers after the first of their TTL.
 	again []repeated
 }
