@@ -27,7 +27,7 @@ func FuzzFind(f *testing.F) {
 		}
 		var w Watch
 		var scratch Scratch
-		for i := range traces {
+		for i := range traces[:min(len(traces), Most+4)] {
 			w.Take(&traces[i], time.Unix(int64(i), 0), &scratch)
 			if traces[i].Onset == nil {
 				t.Error("nothing is said")

@@ -50,7 +50,7 @@ func (w *watched) of(fault vitals.Fault) (all []vitals.OnsetChange) {
 // spikes change nothing, in 200 traces each.
 func TestWatchQuietNetworks(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	const networks = 60
+	const networks = 24
 	alarms := 0
 	for range networks {
 		w, n := newWatched(), build(r)
@@ -77,7 +77,7 @@ func TestWatchQuietNetworks(t *testing.T) {
 // meanwhile, but where it is when that was not known at first.
 func TestWatchLossBeginsAndEnds(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	const networks = 60
+	const networks = 24
 	missed, wrong, more, late := 0, 0, 0, 0
 	for range networks {
 		w, good := newWatched(), build(r)
@@ -127,7 +127,7 @@ func vaguely(f *vitals.OnsetFault) bool {
 // TestWatchShift: a shift begins, and goes back or stays.
 func TestWatchShift(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	const networks = 60
+	const networks = 24
 	missed, wrong, more, late := 0, 0, 0, 0
 	for i := range networks {
 		w, n := newWatched(), build(r)

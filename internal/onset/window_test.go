@@ -56,7 +56,7 @@ func TestWindowKeepsWhatIsAsked(t *testing.T) {
 // in bounded memory, and right.
 func TestWindowOfManyAddresses(t *testing.T) {
 	var w Window
-	for i := range 5000 {
+	for i := range 1000 {
 		var p vitals.Path
 		for k := range 4 {
 			p.Hops = append(p.Hops, vitals.Hop{Addr: netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(k)}), RTT: time.Millisecond, Sent: 1, Received: 1})
