@@ -4,6 +4,7 @@ package simnet
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -33,6 +34,9 @@ func (a *args) machine(word string) action {
 	case "damaged":
 		v := a.number(1<<32 - 1)
 		set = func(_ *Net, k *kernel) { k.damaged = uint32(v) }
+	case "seed":
+		v := a.number(1 << 30)
+		set = func(n *Net, _ *kernel) { n.rng = rand.New(rand.NewPCG(uint64(v), 0)) }
 	case "drops":
 		v := a.number(1<<32 - 1)
 		set = func(n *Net, k *kernel) { n.addDrops(k, uint32(v)) }

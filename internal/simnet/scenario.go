@@ -37,14 +37,16 @@ import (
 //	tunnel ADDRESS FIRST LAST uniform|pipe
 //	                          these routers of the path switch labels: the TTL of
 //	                          the label alone counts, or nothing does
-//	nat ADDRESS HOP [to ADDRESS] [from ADDRESS] [port N] [hides]
+//	nat ADDRESS HOP [to ADDRESS] [from ADDRESS] [port N] [off N] [hides]
 //	                          from router HOP of the path on errors quote the probe
-//	                          as it was translated; or seem the destination's own
+//	                          as it was translated, with a checksum that is off by
+//	                          N; or seem the destination's own
 //	mtu ADDRESS HOP SIZE [blackhole] [lies SIZE]
 //	                          no larger packet leaves router HOP of the path (0:
 //	                          our machine); it says so, or drops it without a word
 //	forge ADDRESS KIND PART   a false packet a microsecond before each answer
 //	at D STATEMENT            later, counted from now
+//	seed N                    chance is drawn anew from here on, by this number
 //
 // and about our own machine:
 //

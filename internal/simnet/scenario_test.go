@@ -54,7 +54,7 @@ func TestScenarioErrors(t *testing.T) {
 		{"host 10.0.0.1\ntunnel 10.0.0.1 0 2 uniform", "cannot lead"},
 		{"host 10.0.0.1\ntunnel 10.0.0.1 1 2 long", "uniform or pipe"},
 		{"tunnel 10.0.0.1 1 2 pipe", "there is no host"},
-		{"host 10.0.0.1\nnat 10.0.0.1 2 to 10.0.0.2 from 10.0.0.3 port 7 hides", ""},
+		{"host 10.0.0.1\nnat 10.0.0.1 2 to 10.0.0.2 from 10.0.0.3 port 7 off 65535 hides", ""},
 		{"host 10.0.0.1\nnat 10.0.0.1 2 to 2001:db8::1", "another family"},
 		{"host 10.0.0.1\nnat 10.0.0.1 2 port 65536", "is no number"},
 		{"host 10.0.0.1\nnat 10.0.0.1 2 shows", "a nat has no"},
@@ -68,7 +68,7 @@ func TestScenarioErrors(t *testing.T) {
 		{"stall lunch 1h", "cannot be stalled"},
 		{"deny raw tcp", "no kind of socket"},
 		{"unstamped both", "neither tx nor rx"},
-		{"drops 4294967295\nbuffer 10\nfull 1s\nfail EPERM 3\nsurface EPERM\nbusy 1ms\ndeny raw\nunstamped tx\nunstamped rx", ""},
+		{"seed 7\ndrops 4294967295\nbuffer 10\nfull 1s\nfail EPERM 3\nsurface EPERM\nbusy 1ms\ndeny raw\nunstamped tx\nunstamped rx", ""},
 	}
 	for _, test := range tests {
 		_, err := New(1, test.text)

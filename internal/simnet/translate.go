@@ -16,6 +16,7 @@ type translation struct {
 	at       int        // of the path: the first router whose errors show it
 	to, from netip.Addr // the addresses that a probe is given; the zero Addr: its own
 	port     uint16     // its source port, or identifier; 0: its own
+	off      uint16     // what a checksum that covers addresses is off by
 	hides    bool       // the errors themselves seem to come from the destination
 }
 
@@ -31,6 +32,8 @@ func (a *args) nat() action {
 			t.from = a.address()
 		case "port":
 			t.port = uint16(a.number(1<<16 - 1))
+		case "off":
+			t.off = uint16(a.number(1<<16 - 1))
 		case "hides":
 			t.hides = true
 		default:
@@ -95,7 +98,10 @@ func (t *translation) rewrite(b []byte, pr *probe, src, dst netip.Addr) {
 	if len(b) < at+2 {
 		return
 	}
-	sum := ^wire.Fold(uint32(^binary.BigEndian.Uint16(b[at:])) + uint32(^wire.Fold(was)) + uint32(wire.Fold(is)))
+	if pr.proto != wire.ProtoICMP {
+		is += uint32(t.off)
+	}
+	sum := wire.Adjust(binary.BigEndian.Uint16(b[at:]), was, is)
 	if sum == 0 && pr.proto == wire.ProtoUDP {
 		sum = 0xffff
 	}
