@@ -21,6 +21,7 @@ type run struct {
 	top     int   // TTLs 1..top were asked
 	end     int   // TTL of the destination, or of who reported it unreachable; 0: not known
 	reached bool  // end is the destination
+	foreign bool  // by another address than was asked, if it is: it may be a router's
 	window  int   // how many unanswered TTLs may be out
 	begun   int64
 	late    int64 // how long a probe was held back at the most
@@ -117,7 +118,7 @@ func (r *run) take(ttl uint8, v *prober.Result, to rawsock.Addr, now int64) {
 	r.slowest = max(r.slowest, h.rtt)
 	r.widened = now
 	if ends && (r.end == 0 || int(ttl) < r.end) {
-		r.end, r.reached = int(ttl), arrived
+		r.end, r.reached, r.foreign = int(ttl), arrived, !v.From.Same(to)
 		if arrived {
 			r.routers.length = r.end
 		}
@@ -355,14 +356,13 @@ func (r *run) spoiled() bool {
 // path is the result.
 func (r *run) path() *vitals.Path {
 	n, end := len(r.hops), vitals.EndHops
+	twice := r.twice()
 	switch {
-	case r.end > 0 && r.reached:
+	case r.end > 0 && r.reached && (!twice || !r.foreign):
 		n, end = r.end, vitals.EndReached
 	case r.end > 0:
 		n, end = r.end, vitals.EndUnreachable
-		// A router that looks at the TTL first says "time exceeded" at its own
-		// one and "unreachable" to the next, which is no hop of the path.
-		if n > 1 && r.hops[n-2].answered() && r.hops[n-2].from == r.hops[n-1].from {
+		if twice {
 			n--
 		}
 	}
@@ -375,5 +375,20 @@ func (r *run) path() *vitals.Path {
 			p.Hops[i].Reply = h.reply
 		}
 	}
+	if n > 0 && n < r.end { // why nothing goes further is told in the answer that is left out
+		why := &r.hops[n].reply
+		p.Hops[n-1].Reply.Type, p.Hops[n-1].Reply.Code = why.Type, why.Code
+	}
 	return p
+}
+
+// twice reports whether who ends the path has answered at the TTL before, too: a
+// router that looks at the TTL first says "time exceeded" at its own one and
+// "unreachable" to the next, which is no hop of the path.
+func (r *run) twice() bool {
+	if r.end < 2 {
+		return false
+	}
+	last, before := &r.hops[r.end-1], &r.hops[r.end-2]
+	return before.answered() && before.from == last.from && isExpired(before.reply.Type, r.v6)
 }
