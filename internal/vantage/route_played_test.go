@@ -137,3 +137,39 @@ func TestRoutersThatLinuxCannotPlay(t *testing.T) {
 	}
 	b.account()
 }
+
+// TestOldRoutersBehindATranslator: of a UDP probe whose destination was replaced,
+// and with it the checksum that tells it, 28 bytes do not say which it was: that
+// hop is silent, and none stands in another's place. Other probes are told.
+func TestOldRoutersBehindATranslator(t *testing.T) {
+	t.Parallel()
+	const hops, flowCount = 4, 4
+	top := netlab.Chain(t, hops)
+	top.Routers[1].Silent()
+	played := make(map[netip.Addr]*manner)
+	// One less in the address is one more in the checksum: that of the next probe.
+	for asked, behind := range map[netip.Addr]netip.Addr{top.Host4(2): top.Host4(1), top.Host6(2): top.Host6(1)} {
+		top.Routers[0].StatelessNAT(asked, behind)
+		played[behind] = &manners[0]
+	}
+	playRouter(t, top.Links[1], played)
+	b := run(t, top.Client, Options{})
+	for i, asked := range []netip.Addr{top.Host4(2), top.Host6(2)} {
+		for name, method := range methods {
+			what, key := fmt.Sprintf("%s to %s", name, asked), uint32(10*i)+uint32(method)
+			w := b.add(key, asked, flows(method, flowCount))
+			want := routeTo(top, hops, asked)[:hops-1]
+			if method == vitals.MethodUDP {
+				want[1] = netip.Addr{}
+			}
+			for _, r := range b.of(t, key, 10) {
+				for _, p := range followed(r.Path) {
+					if got := addresses(&p); len(got) != hops || !slices.Equal(got[:hops-1], want) || p.End != vitals.EndReached {
+						t.Errorf("%s: %v, end %d, want %v", what, got, p.End, want)
+					}
+				}
+			}
+			w.Remove()
+		}
+	}
+}
