@@ -46,7 +46,7 @@ func TestDiamondsAreNoChange(t *testing.T) {
 					p.Flows, p.Method = n, v.method
 					inLab(t, prober.Options{IPv6: v.v6}, routers(10)+names.expand(fmt.Sprintf("seed %d\nhost H9 rtt 8ms\n%s", 100*i+n, path)), func(b *lab) {
 						b.add(1, names.expand("H9"), p)
-						least := traces / n / len(variants) / 2
+						least := max(10, traces/n/len(variants)/2)
 						for len(b.of(1)) < least {
 							time.Sleep(time.Second)
 						}

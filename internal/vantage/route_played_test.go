@@ -117,13 +117,14 @@ func TestRoutersThatLinuxCannotPlay(t *testing.T) {
 		for name, method := range methods {
 			what := fmt.Sprintf("%s: %s to %s", m.name, name, to)
 			w := b.add(key, to, flows(method, flowCount))
+			b.next(t, key, what+" with the router", seesAll(1))
 			for _, r := range b.of(t, key, 5) {
+				if n := len(followed(r.Path)); n != flowCount {
+					t.Fatalf("%s: %d flows, cause %v", what, n, r.Cause)
+				}
 				for _, p := range followed(r.Path) {
-					// The server answers UDP over IPv6 from an address of its own.
-					if got, want := addresses(&p), routeTo(top, hops, to); len(got) != hops || !slices.Equal(got[:hops-1], want[:hops-1]) || p.End != vitals.EndReached {
-						t.Fatalf("%s: %v, end %d, want %v", what, got, p.End, want)
-					}
-					if a := p.Hops[1].Reply; !a.Quotes || a.QuotedTTL != m.left || !reflect.DeepEqual(a.Labels, m.shown()) || a.Rewritten.IsValid() {
+					wantBut(t, what, &p, routeTo(top, hops, to), 1)
+					if a := p.Hops[1].Reply; !p.Hops[1].Silent() && (!a.Quotes || a.QuotedTTL != m.left || !reflect.DeepEqual(a.Labels, m.shown()) || a.Rewritten.IsValid()) {
 						t.Errorf("%s: the router says %+v", what, a)
 					}
 				}
@@ -158,18 +159,40 @@ func TestOldRoutersBehindATranslator(t *testing.T) {
 		for name, method := range methods {
 			what, key := fmt.Sprintf("%s to %s", name, asked), uint32(10*i)+uint32(method)
 			w := b.add(key, asked, flows(method, flowCount))
-			want := routeTo(top, hops, asked)[:hops-1]
+			want := routeTo(top, hops, asked)
 			if method == vitals.MethodUDP {
 				want[1] = netip.Addr{}
+			} else {
+				b.next(t, key, what+" with the router", seesAll(1))
 			}
 			for _, r := range b.of(t, key, 10) {
 				for _, p := range followed(r.Path) {
-					if got := addresses(&p); len(got) != hops || !slices.Equal(got[:hops-1], want) || p.End != vitals.EndReached {
-						t.Errorf("%s: %v, end %d, want %v", what, got, p.End, want)
-					}
+					wantBut(t, what, &p, want, 1)
 				}
 			}
 			w.Remove()
 		}
+	}
+}
+
+// seesAll is a trace of which every flow has an answer at a hop, by its index.
+func seesAll(hop int) func(r result) bool {
+	return func(r result) bool {
+		return r.Path != nil && !slices.ContainsFunc(followed(r.Path), func(p vitals.Path) bool { return hop >= len(p.Hops) || p.Hops[hop].Silent() })
+	}
+}
+
+// wantBut checks a path whose hop of one index may be silent, where a program
+// plays the router and a busy machine is late to let it answer. The server answers
+// UDP over IPv6 from an address of its own.
+func wantBut(t *testing.T, what string, p *vitals.Path, want []netip.Addr, played int) {
+	t.Helper()
+	got, last := addresses(p), len(want)-1
+	ok := len(got) == len(want) && p.End == vitals.EndReached
+	for i := range want[:last] {
+		ok = ok && (got[i] == want[i] || i == played && p.Hops[i].Silent())
+	}
+	if !ok {
+		t.Fatalf("%s: %v, end %d, want %v", what, got, p.End, want)
 	}
 }
