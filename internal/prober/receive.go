@@ -5,6 +5,7 @@ package prober
 import (
 	"encoding/binary"
 	"math"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -193,7 +194,7 @@ func (l *Loop) icmpError(m *rawsock.Message, icmp []byte, ttl uint8, local bool)
 	if e.Extensions != nil {
 		q = q.WithoutPadding()
 	}
-	id, to := l.quoted(&q)
+	id, to := l.quoted(&q, l.ownAddress(m))
 	if id == none {
 		return
 	}
@@ -211,14 +212,25 @@ func (l *Loop) icmpError(m *rawsock.Message, icmp []byte, ttl uint8, local bool)
 	l.answer(id, m.Stamp, r)
 }
 
+// ownAddress is the address of this host that an error came to, which is the one
+// that the probe left from.
+func (l *Loop) ownAddress(m *rawsock.Message) (a rawsock.Addr) {
+	if l.opt.IPv6 || l.info.Kind != rawsock.Raw {
+		return m.To
+	}
+	copy(a.IP[:4], m.Data[16:20]) // of the IPv4 header, which was parsed
+	return a
+}
+
 // quoted finds the probe that an error quotes, and the destination that it had by
-// then; none, counted, when that is not a probe of ours. The payload, where it is
-// quoted, finds any. Sequence and destination find one as long as fewer than
-// 65,536 of a target are in flight; the destination may have been translated, so
-// a sequence that is in flight once will do.
-func (l *Loop) quoted(q *wire.Quoted) (id int32, to rawsock.Addr) {
+// then; none, counted, when that is not a probe of ours. own is the address that it
+// left from. The payload, where it is quoted, finds any. Sequence and destination
+// find one as long as fewer than 65,536 of a target are in flight; the destination
+// may have been translated, so a sequence that is in flight once will do.
+func (l *Loop) quoted(q *wire.Quoted, own rawsock.Addr) (id int32, to rawsock.Addr) {
 	method, flow, seq, ours := l.quotedProbe(q)
 	to, err := rawsock.AddrFrom(q.Dst)
+	whole := method != vitals.MethodTCP && len(q.Payload) >= rawsock.NonceRoom
 	switch {
 	case err != nil:
 		l.stats.malformed.Add(1)
@@ -226,13 +238,16 @@ func (l *Loop) quoted(q *wire.Quoted) (id int32, to rawsock.Addr) {
 	case !ours:
 		l.stats.strays.Add(1)
 		return none, to
-	case method != vitals.MethodTCP && len(q.Payload) >= rawsock.NonceRoom:
+	case whole:
 		id = l.byPayload(q.Payload)
 		if id == none && l.probes.find(seq, to) != none {
 			l.stats.forged.Add(1)
 			return none, to
 		}
 	default:
+		if method == vitals.MethodUDP {
+			seq = translated(seq, sumOf(q.Src), sumOf(own.Netip(l.opt.IPv6)))
+		}
 		if id = l.probes.find(seq, to); id == none {
 			id = l.probes.alone(seq)
 		}
@@ -241,16 +256,47 @@ func (l *Loop) quoted(q *wire.Quoted) (id int32, to rawsock.Addr) {
 		l.stats.strays.Add(1)
 		return none, to
 	}
-	// A translator changes the checksum of UDP with the address. Only who asks for
-	// the way wants to know of one.
+	// Only who asks for the way wants to know of a translator.
 	e := &l.probes.entries[id]
-	translated := !e.to.Same(to)
-	if e.method != method || e.flow != flow || translated && !e.limited ||
-		e.seq != seq && (!translated || method != vitals.MethodUDP) {
+	moved := !e.to.Same(to)
+	if e.method != method || e.flow != flow || moved && !e.limited || !l.rightSequence(e, q, seq, whole) {
 		l.stats.forged.Add(1)
 		return none, to
 	}
 	return id, to
+}
+
+// rightSequence reports whether a quoted datagram has the sequence of the probe
+// that it was taken for. That of UDP is the checksum, which covers the addresses:
+// translators change it with them, and some do not change it back in what errors
+// quote, so where the payload has told the probe it says nothing. Where it alone
+// did, another of our probes may have had it before it was translated.
+func (l *Loop) rightSequence(e *entry, q *wire.Quoted, seq uint16, whole bool) bool {
+	switch {
+	case e.method != vitals.MethodUDP:
+		return e.seq == seq
+	case whole:
+		return true
+	}
+	return seq == translated(e.seq, sumOf(e.to.Netip(l.opt.IPv6)), sumOf(q.Dst))
+}
+
+// translated is what becomes of the checksum of UDP when an address is replaced
+// by another, by their partial sums.
+func translated(checksum uint16, was, is uint32) uint16 {
+	if sum := wire.Adjust(checksum, was, is); sum != 0 {
+		return sum
+	}
+	return 0xffff // which is the same; 0 means none (RFC 768)
+}
+
+func sumOf(a netip.Addr) uint32 {
+	if a.Is4() {
+		b := a.As4()
+		return wire.Sum(b[:], 0)
+	}
+	b := a.As16()
+	return wire.Sum(b[:], 0)
 }
 
 // quotedProbe is what of a quoted datagram tells the probe; ours is false when it

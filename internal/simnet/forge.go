@@ -18,15 +18,15 @@ func stranger(v6 bool) netip.Addr {
 
 // forgeries are the kinds of false replies, and what each does to a true one.
 var forgeries = map[string]func(pr *probe, r *reply){
-	"nonce":      func(_ *probe, r *reply) { r.icmp[8+3] ^= 0x40 },
-	"id":         func(_ *probe, r *reply) { r.icmp[5] ^= 1 },
-	"sequence":   func(_ *probe, r *reply) { r.icmp[6] ^= 0x40 },
-	"index":      func(_ *probe, r *reply) { r.icmp[8+8] ^= 1 },
-	"near":       func(_ *probe, r *reply) { r.icmp[8+11] ^= 1 }, // the index of a neighbour
-	"generation": func(_ *probe, r *reply) { r.icmp[8+13] ^= 1 },
+	"nonce":      func(_ *probe, r *reply) { r.data[8+3] ^= 0x40 },
+	"id":         func(_ *probe, r *reply) { r.data[5] ^= 1 },
+	"sequence":   func(_ *probe, r *reply) { r.data[6] ^= 0x40 },
+	"index":      func(_ *probe, r *reply) { r.data[8+8] ^= 1 },
+	"near":       func(_ *probe, r *reply) { r.data[8+11] ^= 1 }, // the index of a neighbour
+	"generation": func(_ *probe, r *reply) { r.data[8+13] ^= 1 },
 	"source":     func(pr *probe, r *reply) { r.from = stranger(pr.sock.opt.IPv6) },
-	"type":       func(_ *probe, r *reply) { r.icmp[0] = 13 },
-	"request":    func(pr *probe, r *reply) { r.icmp[0] = pr.data[0] },
+	"type":       func(_ *probe, r *reply) { r.data[0] = 13 },
+	"request":    func(pr *probe, r *reply) { r.data[0] = pr.data[0] },
 	"longer":     func(_ *probe, r *reply) { r.n = min(r.n+4, room); r.size += 4 },
 	"shorter":    func(_ *probe, r *reply) { r.size--; r.n = min(r.n, r.size) },
 	"empty":      func(_ *probe, r *reply) { r.size, r.n = 8, 8 },
@@ -96,14 +96,17 @@ func kinds() []string {
 // forge sends a false packet about a probe.
 func (n *Net) forge(pr *probe, at int64, kind string) {
 	v6 := pr.sock.opt.IPv6
+	if !isICMP(pr.proto) && kind != tooBig {
+		return // what is forged is all of ICMP
+	}
 	if bend, ok := forgeries[kind]; ok {
 		n.sendReply(pr, at, bend)
 		return
 	}
 	if kind == tooBig {
-		n.sendTooBig(pr, at, stranger(v6), falseNarrow(v6), 0)
+		n.sendTooBig(pr, at, &router{addr: stranger(v6)}, falseNarrow(v6))
 	}
 	if lie, ok := lies[kind]; ok {
-		n.deliverError(pr, at, stranger(v6), unreachableType(pr), 1, 0, lie)
+		n.deliverError(pr, at, &router{addr: stranger(v6)}, unreachableType(pr), 1, lie)
 	}
 }

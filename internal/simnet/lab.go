@@ -34,6 +34,7 @@ func NewLab(t *testing.T, o prober.Options, scenario string) *Lab {
 		t.Fatal(err)
 	}
 	o.Clock, o.OpenSocket = n.Clock, n.OpenSocket
+	o.ReservePorts, o.SourceTo = n.ReservePorts, n.SourceTo
 	return &Lab{T: t, Net: n, Loop: prober.New(o), Start: time.Now()}
 }
 

@@ -51,8 +51,8 @@ func (n *Net) setMTU(to netip.Addr, at int, link narrow) error {
 	if h == nil {
 		return fmt.Errorf("there is no host %s", to)
 	}
-	if at > len(h.path) {
-		return fmt.Errorf("the path to %s has %d routers", to, len(h.path))
+	if at > h.longest() {
+		return fmt.Errorf("the path to %s has %d routers", to, h.longest())
 	}
 	if h.narrows == nil {
 		h.narrows = make(map[int]narrow)
@@ -83,14 +83,14 @@ func (l narrow) refuses(s *socket, p *rawsock.Packet) bool {
 	return l.exceeds(int(p.Len)+int(p.Fill), &s.opt)
 }
 
-// sendTooBig reports that a probe does not pass a link: "fragmentation needed"
-// (RFC 1191, 4) or Packet Too Big (RFC 4443, 3.2).
-func (n *Net) sendTooBig(pr *probe, at int64, from netip.Addr, link narrow, quote int) {
+// sendTooBig lets a router report that a probe does not pass a link:
+// "fragmentation needed" (RFC 1191, 4) or Packet Too Big (RFC 4443, 3.2).
+func (n *Net) sendTooBig(pr *probe, at int64, by *router, link narrow) {
 	typ, code := wire.TypeDestinationUnreachable, wire.CodeFragmentationNeeded
 	if pr.sock.opt.IPv6 {
 		typ, code = wire.Type6PacketTooBig, 0
 	}
 	pr.tellMTU = uint32(link.tell)
-	n.sendError(pr, at, from, typ, code, quote)
+	n.sendError(pr, at, by, typ, code)
 	pr.tellMTU = 0
 }

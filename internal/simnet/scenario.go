@@ -3,36 +3,50 @@
 package simnet
 
 import (
-	"errors"
 	"fmt"
-	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
-	"connmonitor/internal/rawsock"
+	"connmonitor/internal/wire"
 )
 
 // Apply reads statements, one a line; what follows # is a comment. A statement
 // takes the place of an earlier one about the same router, host or path; an
 // error names the line, and what stood before it holds. Durations are as
-// time.ParseDuration reads them, parts are 0 to 1.
+// time.ParseDuration reads them, parts are 0 to 1, a CODE is a number or net,
+// host, port, prohibited.
 //
 //	router NAME ADDRESS [silent] [delay D] [loss PART] [limit PER-SECOND]
-//	       [quote BYTES] [unreachable CODE] [drop]
-//	host ADDRESS [rtt D] [jitter D] [loss PART] [dead] [duplicate PART]
+//	       [quote BYTES] [unreachable CODE] [drop] [uncounted] [zero]
+//	       [labels LABEL[/CLASS[/TTL]],...] [unmeasured]
+//	                          uncounted: it does not count the TTL down; zero: it
+//	                          forwards what has none left; labels: what a probe
+//	                          comes with, told by RFC 4950, unmeasured without the
+//	                          length of RFC 4884
+//	host ADDRESS [rtt D] [jitter D] [loss PART] [dead] [duplicate PART] [open]
 //	       [refuse ERRNO] [unreachable CODE] [local D]
-//	path ADDRESS HOP...       a HOP is silent, or NAME[|NAME...]@RTT: of several
-//	                          routers a flow takes one by its ICMP checksum; or
-//	                          NAME[&NAME...]@RTT, of which each packet takes any
+//	                          open: TCP is accepted, UDP not answered
+//	path ADDRESS HOP... [loop N]
+//	                          a HOP is silent, or NAME[|NAME...]@RTT: of several
+//	                          routers a flow takes one, by its ICMP checksum or its
+//	                          ports; or NAME[&NAME...]@RTT, of which each packet
+//	                          takes any; loop: the last N come again and again
+//	path ADDRESS HOP... or|and HOP...
+//	                          a flow takes one of two ways, or each packet does
+//	tunnel ADDRESS FIRST LAST uniform|pipe
+//	                          these routers of the path switch labels: the TTL of
+//	                          the label alone counts, or nothing does
+//	nat ADDRESS HOP [to ADDRESS] [from ADDRESS] [port N] [off N] [hides]
+//	                          from router HOP of the path on errors quote the probe
+//	                          as it was translated, with a checksum that is off by
+//	                          N; or seem the destination's own
 //	mtu ADDRESS HOP SIZE [blackhole] [lies SIZE]
 //	                          no larger packet leaves router HOP of the path (0:
 //	                          our machine); it says so, or drops it without a word
 //	forge ADDRESS KIND PART   a false packet a microsecond before each answer
 //	at D STATEMENT            later, counted from now
+//	seed N                    chance is drawn anew from here on, by this number
 //
 // and about our own machine:
 //
@@ -89,6 +103,10 @@ func parse(words []string) (action, error) {
 		act = a.path()
 	case "mtu":
 		act = a.mtu()
+	case "nat":
+		act = a.nat()
+	case "tunnel":
+		act = a.tunnel()
 	case "forge":
 		act = a.forge()
 	case "at":
@@ -102,95 +120,41 @@ func parse(words []string) (action, error) {
 	return act, a.err
 }
 
-// args takes a statement's words one after the other and keeps the first
-// error.
-type args struct {
-	words []string
-	err   error
-}
-
-func (a *args) fail(format string, v ...any) {
-	if a.err == nil {
-		a.err = fmt.Errorf(format, v...)
-	}
-	a.words = nil
-}
-
-func (a *args) more() bool { return len(a.words) > 0 }
-
-func (a *args) word() string {
-	if len(a.words) == 0 {
-		a.fail("something is missing")
-		return ""
-	}
-	w := a.words[0]
-	a.words = a.words[1:]
-	return w
-}
-
-func (a *args) address() netip.Addr {
+// code reads the code of a destination unreachable, a number or a name.
+func (a *args) code() code {
 	w := a.word()
-	addr, err := netip.ParseAddr(w)
-	if err != nil || addr.Is4In6() || addr.Zone() != "" {
-		a.fail("%q is no address", w)
+	for i, c := range codes {
+		if c.name == w {
+			return code(-1 - i)
+		}
 	}
-	return addr
-}
-
-func (a *args) duration() int64 {
-	w := a.word()
-	d, err := time.ParseDuration(w)
+	n, err := strconv.ParseUint(w, 10, 8)
 	if err != nil {
-		a.fail("%q is no duration", w)
+		a.fail("%q is no code", w)
 	}
-	return int64(d)
+	return code(n)
 }
 
-func (a *args) positive() int64 {
-	d := a.duration()
-	if d < 0 {
-		a.fail("a duration is negative")
+// labels reads a label stack, the top first: LABEL[/CLASS[/TTL]],...
+func (a *args) labels() (stack []wire.MPLSEntry) {
+	words := strings.Split(a.word(), ",")
+	for i, w := range words {
+		label := [...]uint64{0, 0, 1} // where a probe ends its label has a TTL of 1
+		for k, part := range strings.SplitN(w, "/", len(label)) {
+			v, err := strconv.ParseUint(part, 10, [...]int{20, 3, 8}[k])
+			if err != nil {
+				a.fail("%q is no label", w)
+			}
+			label[k] = v
+		}
+		stack = append(stack, wire.NewMPLSEntry(uint32(label[0]), uint8(label[1]), i == len(words)-1, uint8(label[2])))
 	}
-	return d
-}
-
-func (a *args) part() float64 {
-	w := a.word()
-	f, err := strconv.ParseFloat(w, 64)
-	if err != nil || !(f >= 0 && f <= 1) {
-		a.fail("%q is no part, 0 to 1", w)
-	}
-	return f
-}
-
-func (a *args) number(most int) int {
-	w := a.word()
-	n, err := strconv.Atoi(w)
-	if err != nil || n < 0 || n > most {
-		a.fail("%q is no number, 0 to %d", w, most)
-		return 0
-	}
-	return n
-}
-
-var errnos = map[string]syscall.Errno{
-	"EPERM": syscall.EPERM, "EACCES": syscall.EACCES, "ENETUNREACH": syscall.ENETUNREACH,
-	"EHOSTUNREACH": syscall.EHOSTUNREACH, "ENOBUFS": syscall.ENOBUFS, "EAGAIN": syscall.EAGAIN,
-	"EMSGSIZE": syscall.EMSGSIZE, "EINVAL": syscall.EINVAL, "ECONNREFUSED": syscall.ECONNREFUSED,
-}
-
-func (a *args) errno() syscall.Errno {
-	w := a.word()
-	e, ok := errnos[w]
-	if !ok {
-		a.fail("%q is no error; there are %v", w, slices.Sorted(maps.Keys(errnos)))
-	}
-	return e
+	return stack
 }
 
 func (a *args) router() action {
 	name := a.word()
-	r := router{addr: a.address(), unreachable: -1}
+	r := router{addr: a.address()}
 	for a.more() {
 		switch w := a.word(); w {
 		case "silent":
@@ -207,7 +171,15 @@ func (a *args) router() action {
 		case "quote":
 			r.quote = max(8, a.number(maxQuote))
 		case "unreachable":
-			r.unreachable = a.number(255)
+			r.refuses, r.code = true, a.code()
+		case "uncounted":
+			r.uncounted = true
+		case "zero":
+			r.zero = true
+		case "labels":
+			r.labels = a.labels()
+		case "unmeasured":
+			r.unmeasured = true
 		default:
 			a.fail("a router has no %q", w)
 		}
@@ -223,7 +195,8 @@ func (a *args) router() action {
 }
 
 func (a *args) host() action {
-	h := host{addr: a.address(), unreachable: -1}
+	h := host{addr: a.address()}
+	h.as = router{addr: h.addr}
 	for a.more() {
 		switch w := a.word(); w {
 		case "rtt":
@@ -239,7 +212,9 @@ func (a *args) host() action {
 		case "refuse":
 			h.refuse = a.errno()
 		case "unreachable":
-			h.unreachable = a.number(255)
+			h.refuses, h.code = true, a.code()
+		case "open":
+			h.open = true
 		case "local":
 			h.local = a.positive()
 		default:
@@ -252,67 +227,10 @@ func (a *args) host() action {
 			n.hosts[h.addr] = &h
 			return nil
 		}
-		path, forgeries, narrows := old.path, old.forgeries, old.narrows
+		h.network = old.network
 		*old = h
-		old.path, old.forgeries, old.narrows = path, forgeries, narrows
 		return nil
 	}
-}
-
-// namedHop is a hop before its routers are looked up.
-type namedHop struct {
-	names  []string
-	spread bool
-	rtt    int64
-}
-
-func (a *args) path() action {
-	to := a.address()
-	var hops []namedHop
-	for a.more() {
-		w := a.word()
-		if w == "silent" {
-			hops = append(hops, namedHop{})
-			continue
-		}
-		names, rtt, ok := strings.Cut(w, "@")
-		d, err := time.ParseDuration(rtt)
-		if !ok || err != nil || d < 0 {
-			a.fail("%q is no hop: silent or NAME[|NAME...]@RTT or NAME[&NAME...]@RTT", w)
-		}
-		separator, spread := "|", strings.Contains(names, "&")
-		if spread {
-			separator = "&"
-		}
-		hops = append(hops, namedHop{strings.Split(names, separator), spread, int64(d)})
-	}
-	if len(hops) > 254 {
-		a.fail("a path has at most 254 routers")
-	}
-	return func(n *Net) error { return n.setPath(to, hops) }
-}
-
-func (n *Net) setPath(to netip.Addr, hops []namedHop) error {
-	path := make([]hop, len(hops))
-	for i, h := range hops {
-		path[i].rtt, path[i].spread = h.rtt, h.spread
-		for _, name := range h.names {
-			r := n.routers[name]
-			if r == nil {
-				return fmt.Errorf("there is no router %q", name)
-			}
-			if r.addr.Is4() != to.Is4() {
-				return fmt.Errorf("router %q is of another family than %s", name, to)
-			}
-			path[i].routers = append(path[i].routers, r)
-		}
-	}
-	h := n.hosts[to]
-	if h == nil {
-		return fmt.Errorf("there is no host %s", to)
-	}
-	h.path = path
-	return nil
 }
 
 func (a *args) forge() action {
@@ -353,103 +271,4 @@ func (a *args) at() (action, error) {
 		}})
 		return nil
 	}, nil
-}
-
-// machine reads what is said about our own machine.
-func (a *args) machine(word string) action {
-	var set func(n *Net, k *kernel)
-	switch word {
-	case "step":
-		d := a.duration()
-		set = func(n *Net, _ *kernel) { n.offset += d }
-	case "stall":
-		set = a.stall()
-	case "busy":
-		d := a.positive()
-		set = func(_ *Net, k *kernel) { k.busy = time.Duration(d) }
-	case "deny":
-		set = a.deny()
-	case "buffer":
-		v := a.number(1 << 30)
-		set = func(_ *Net, k *kernel) { k.buffer = v }
-	case "cut":
-		v := a.number(rawsock.Batch)
-		set = func(_ *Net, k *kernel) { k.cut = v }
-	case "damaged":
-		v := a.number(1<<32 - 1)
-		set = func(_ *Net, k *kernel) { k.damaged = uint32(v) }
-	case "drops":
-		v := a.number(1<<32 - 1)
-		set = func(n *Net, k *kernel) { n.addDrops(k, uint32(v)) }
-	case "full":
-		d := a.positive()
-		set = func(n *Net, k *kernel) { k.fullTill = n.reading() + d }
-	case "fail":
-		e, v := a.errno(), a.number(1<<30)
-		set = func(_ *Net, k *kernel) { k.fail, k.failures = e, v }
-	case "surface":
-		e := a.errno()
-		set = func(_ *Net, k *kernel) { k.surface = e }
-	case "unstamped":
-		set = a.unstamped()
-	default:
-		a.fail("%q is no statement", word)
-	}
-	return func(n *Net) error {
-		if set == nil {
-			return errors.New("nothing to do")
-		}
-		set(n, &n.kernel)
-		return nil
-	}
-}
-
-func (n *Net) reading() int64 {
-	if n.manual {
-		return n.mono
-	}
-	return int64(time.Since(n.start))
-}
-
-func (n *Net) addDrops(k *kernel, v uint32) {
-	k.drops += v
-	for _, s := range n.sockets {
-		s.drops += v
-	}
-}
-
-func (a *args) stall() func(*Net, *kernel) {
-	w, d := a.word(), a.positive()
-	c := slices.Index(callNames[:], w)
-	if a.err == nil && c < 0 {
-		a.fail("%q cannot be stalled; there are %v", w, callNames)
-	}
-	return func(_ *Net, k *kernel) { k.stalls[c] = time.Duration(d) }
-}
-
-func (a *args) deny() func(*Net, *kernel) {
-	names := []string{rawsock.Raw: "raw", rawsock.Datagram: "datagram", rawsock.UDP: "udp"}
-	var denied [rawsock.UDP + 1]bool
-	for a.more() {
-		w := a.word()
-		kind := slices.Index(names, w)
-		if kind < 0 {
-			a.fail("%q is no kind of socket; there are %v", w, names)
-			break
-		}
-		denied[kind] = true
-	}
-	return func(_ *Net, k *kernel) { k.denied = denied }
-}
-
-func (a *args) unstamped() func(*Net, *kernel) {
-	switch w := a.word(); w {
-	case "tx":
-		return func(_ *Net, k *kernel) { k.noTX = true }
-	case "rx":
-		return func(_ *Net, k *kernel) { k.noRX = true }
-	default:
-		a.fail("%q is neither tx nor rx", w)
-		return nil
-	}
 }

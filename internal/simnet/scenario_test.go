@@ -33,6 +33,32 @@ func TestScenarioErrors(t *testing.T) {
 		{"host 10.0.0.1\npath 10.0.0.1 r1", "is no hop"},
 		{"host 10.0.0.1\nrouter r 2001:db8::1\npath 10.0.0.1 r@1ms", "another family"},
 		{"host 10.0.0.1\npath 10.0.0.1" + strings.Repeat(" silent", 255), "at most 254"},
+		{"host 10.0.0.1 unreachable 256", "is no code"},
+		{"host 10.0.0.1 unreachable nobody", "is no code"},
+		{"host 10.0.0.1 unreachable prohibited open", ""},
+		{"router r 10.1.0.1 labels", "something is missing"},
+		{"router r 10.1.0.1 labels 1048576", "is no label"},
+		{"router r 10.1.0.1 labels 16/8", "is no label"},
+		{"router r 10.1.0.1 labels 16/7/256", "is no label"},
+		{"router r 10.1.0.1 labels 16/7/255/1", "is no label"},
+		{"router r 10.1.0.1 labels 16,", "is no label"},
+		{"router r 10.1.0.1 labels 16,17/1,18/7/255 unmeasured zero uncounted unreachable net", ""},
+		{"host 10.0.0.1\nrouter r 10.1.0.1\npath 10.0.0.1 r@1ms silent loop 2", ""},
+		{"host 10.0.0.1\npath 10.0.0.1 silent loop 2", "2 of 1 routers cannot loop"},
+		{"host 10.0.0.1\npath 10.0.0.1 silent loop 0", "cannot loop"},
+		{"host 10.0.0.1\npath 10.0.0.1 silent or silent silent", ""},
+		{"host 10.0.0.1\npath 10.0.0.1 silent and silent and silent", "more than two"},
+		{"host 10.0.0.1\npath 10.0.0.1 silent and" + strings.Repeat(" silent", 255), "at most 254"},
+		{"host 10.0.0.1\ntunnel 10.0.0.1 2 3 uniform\ntunnel 10.0.0.1 5 5 pipe", ""},
+		{"host 10.0.0.1\ntunnel 10.0.0.1 3 2 uniform", "cannot lead"},
+		{"host 10.0.0.1\ntunnel 10.0.0.1 0 2 uniform", "cannot lead"},
+		{"host 10.0.0.1\ntunnel 10.0.0.1 1 2 long", "uniform or pipe"},
+		{"tunnel 10.0.0.1 1 2 pipe", "there is no host"},
+		{"host 10.0.0.1\nnat 10.0.0.1 2 to 10.0.0.2 from 10.0.0.3 port 7 off 65535 hides", ""},
+		{"host 10.0.0.1\nnat 10.0.0.1 2 to 2001:db8::1", "another family"},
+		{"host 10.0.0.1\nnat 10.0.0.1 2 port 65536", "is no number"},
+		{"host 10.0.0.1\nnat 10.0.0.1 2 shows", "a nat has no"},
+		{"nat 10.0.0.1 2 hides", "there is no host"},
 		{"host 10.0.0.1\nforge 10.0.0.1 lies 1", "cannot be forged"},
 		{"forge 10.0.0.1 nonce 1", "there is no host"},
 		{"at 5s", "something is missing"},
@@ -42,7 +68,7 @@ func TestScenarioErrors(t *testing.T) {
 		{"stall lunch 1h", "cannot be stalled"},
 		{"deny raw tcp", "no kind of socket"},
 		{"unstamped both", "neither tx nor rx"},
-		{"drops 4294967295\nbuffer 10\nfull 1s\nfail EPERM 3\nsurface EPERM\nbusy 1ms\ndeny raw\nunstamped tx\nunstamped rx", ""},
+		{"seed 7\ndrops 4294967295\nbuffer 10\nfull 1s\nfail EPERM 3\nsurface EPERM\nbusy 1ms\ndeny raw\nunstamped tx\nunstamped rx", ""},
 	}
 	for _, test := range tests {
 		_, err := New(1, test.text)
@@ -74,6 +100,7 @@ func TestFiles(t *testing.T) {
 
 func FuzzScenario(f *testing.F) {
 	f.Add("router r 10.1.0.1 silent limit 3 quote 8\nhost 10.0.0.1 rtt 20ms\npath 10.0.0.1 r|r@1ms silent\nat 1s step -3h")
+	f.Add("host 10.0.0.1\nrouter r 10.1.0.1 labels 16/7/255,17\npath 10.0.0.1 r@1ms loop 1 or silent\ntunnel 10.0.0.1 1 2 uniform\nnat 10.0.0.1 2 to 10.0.0.2")
 	f.Add("deny raw\nstall send 1s\nforge 10.0.0.1 nonce 1")
 	f.Fuzz(func(t *testing.T, text string) {
 		if n, err := New(1, text); err == nil && n == nil {

@@ -9,7 +9,8 @@
 // Everything happens at a moment of the clock of testing/synctest and is drawn
 // from one seeded generator, so a run repeats exactly. Nothing here waits on
 // its own: what has arrived is handed over when it is asked for. The grammar of
-// scenarios is at [Net.Apply]. The messages are those of RFC 792 and RFC 4443.
+// scenarios is at [Net.Apply]. The messages are those of RFC 792 and RFC 4443,
+// with the extensions of RFC 4884 and RFC 4950; TCP answers as RFC 9293 asks.
 // Real packets are the business of package netlab.
 package simnet
 
@@ -42,13 +43,14 @@ type Net struct {
 	kernel   kernel
 	watch    func(Sent)
 	failures []string
+	direct   way   // without a router
 	probe    probe // scratch
 	answer   reply
 }
 
 // kernel is what the scenario says of our own machine.
 type kernel struct {
-	denied   [rawsock.UDP + 1]bool
+	denied   [rawsock.RawTCP + 1]bool
 	buffer   int
 	cut      int
 	damaged  uint32
@@ -66,12 +68,14 @@ type kernel struct {
 
 // Sent is one packet that left our machine.
 type Sent struct {
-	At   int64 // mono, ns
-	To   netip.Addr
-	TTL  uint8
-	TOS  uint8
-	DF   bool
-	Data []byte // from the ICMP header, or the UDP payload; valid during the call
+	At  int64 // mono, ns
+	To  netip.Addr
+	TTL uint8
+	TOS uint8
+	DF  bool
+	// Data begins with the ICMP, UDP or TCP header, or is the payload of UDP where
+	// the kernel writes the header. It is valid during the call.
+	Data []byte
 }
 
 // The addresses of our own machine.

@@ -19,12 +19,7 @@ type Memory struct {
 	silence []uint8    // by TTL-1: traces in which nobody answered, since somebody did
 	ends    crossing   // the TTLs of the destination, as addresses (endAt)
 	rtt     int64      // of the destination's last answer, ns
-	// suspect is what has differed at a TTL that did not answer again when it was
-	// asked to make sure.
-	suspect struct {
-		ttl  int
-		addr netip.Addr
-	}
+	suspect suspect
 	reached bool // the destination was
 	known   bool
 	doubt   bool // the last trace disagreed on whether the destination is reached
@@ -193,6 +188,9 @@ func (m *Memory) merge(p *vitals.Path) (ttl int, gone netip.Addr) {
 				ttl, gone = i+1, lost
 			}
 			m.silence[i] = 0
+			if m.suspect.ttl == i+1 {
+				m.suspect = suspect{}
+			}
 		}
 	}
 	if p.End == vitals.EndReached {
@@ -227,12 +225,6 @@ func (m *Memory) silent(ttl int) {
 	}
 }
 
-// suspected reports whether a trace shows again what has differed before.
-func (m *Memory) suspected(p *vitals.Path) bool {
-	s := m.suspect
-	return s.ttl > 0 && s.ttl <= len(p.Hops) && s.ttl == m.firstDiffering(p) && p.Hops[s.ttl-1].Addr == s.addr
-}
-
 // length is the largest TTL at which the destination was found, 0 when it is not
 // known.
 func (m *Memory) length() int {
@@ -261,6 +253,8 @@ func addrOf(a netip.Addr) rawsock.Addr {
 func (c crossing) has(a netip.Addr) bool {
 	return slices.ContainsFunc(c, func(m member) bool { return m.addr == a })
 }
+
+func (c crossing) hasAny(addrs []netip.Addr) bool { return slices.ContainsFunc(addrs, c.has) }
 
 // see counts an answer, and returns a member that has not been seen for so long
 // that it has gone; the zero Addr where none has.
@@ -293,14 +287,24 @@ func (c *crossing) see(a netip.Addr) (gone netip.Addr) {
 // unlikelyAbsence is how improbable it must be that an address which is still
 // crossed was not seen for as long, so that of a hundred thousand traces none
 // shows a change that there was not.
-const unlikelyAbsence = 1e-9
+const unlikelyAbsence = 1e-6
 
 // gone reports whether a member that was seen in so many of total answers would
-// have been seen since, if packets still crossed it.
+// have been seen since, if packets still crossed it. How large a part of them does
+// is not known, and known the less the fewer answers there were until its last:
+// that it is missing in the next ones is likely as Laplace's rule of succession
+// has it, the product of (n-s+1+i)/(n+1+i) over those, i from 0, after s of n.
 func (m member) gone(total uint32) bool {
 	if m.missed == 0 {
 		return false
 	}
-	share := float64(m.seen) / float64(total-m.missed+1)
-	return float64(m.missed)*math.Log1p(-min(share, 0.999)) < math.Log(unlikelyAbsence)
+	n, s, missed := float64(total-m.missed), float64(m.seen), float64(m.missed)
+	return rising(n-s+1, missed)-rising(n+1, missed) < math.Log(unlikelyAbsence)
+}
+
+// rising is the logarithm of x (x+1) ... (x+k-1).
+func rising(x, k float64) float64 {
+	of, _ := math.Lgamma(x + k)
+	by, _ := math.Lgamma(x)
+	return of - by
 }

@@ -99,7 +99,7 @@ func (t *Tracer) finish(id uint32) {
 	for i := range e.flows {
 		e.flows[i].take()
 	}
-	if e.differs() && !e.confirmed() && t.targets.Open(id) {
+	if e.differs() && e.repeats < maxRepeats && !e.confirmed() && t.targets.Open(id) {
 		for i := range e.flows {
 			e.flows[i].differing = e.flows[i].path
 		}
@@ -130,17 +130,24 @@ func (e *target) spoiled() syscall.Errno {
 	return 0
 }
 
-// take takes what a flow's run has found, and into the memory what it shows to be
-// spread.
+// take takes what a flow's run has found, into the memory what it shows to be
+// spread, and notes what is to be doubted.
 func (f *flow) take() {
 	f.path = f.run.path()
-	switch at := f.run.sampled; {
+	m, at, answers := &f.memory, f.run.sampled, f.run.samples
+	switch differs := m.firstDiffering(f.path); {
+	case at == 0 && differs > 0:
+		m.suspects(differs, f.path.Hops[differs-1].Addr)
 	case at == 0:
-	case f.memory.spread(at, f.run.samples):
-		f.memory.merge(f.differing)
-		f.memory.merge(f.path)
-	case len(f.run.samples) == 0:
-		f.memory.suspect.ttl, f.memory.suspect.addr = at, f.differing.Hops[at-1].Addr
+	case len(answers) == 0:
+		m.suspect.unanswered = m.suspect.ttl == at
+	case !m.at(at).hasAny(answers):
+		m.suspects(at, answers...)
+	case m.spread(at, answers):
+		m.merge(f.differing)
+		m.merge(f.path)
+	default:
+		m.suspect = suspect{}
 	}
 }
 
@@ -156,33 +163,42 @@ func (e *target) differs() bool {
 }
 
 // confirmed reports whether a trace that differs from the memory is to be
-// believed.
+// believed: all flows have come to rest.
 func (e *target) confirmed() bool {
-	if e.repeats == maxRepeats {
-		return true
-	}
 	for i := range e.flows {
-		f := &e.flows[i]
-		if f.memory.suspected(f.path) {
-			continue
-		}
-		if f.differing == nil {
-			return false
-		}
-		var m Memory
-		m.record(f.differing)
-		if m.compare(f.path) != same {
+		if !e.flows[i].rests() {
 			return false
 		}
 	}
 	return true
 }
 
+// rests reports whether a flow crosses what it did in the trace before, and that
+// is remembered or to be believed.
+func (f *flow) rests() bool {
+	m := &f.memory
+	switch {
+	case m.suspected(f.path):
+		return true
+	case f.differing == nil:
+		return false
+	case m.compare(f.path) != different:
+		return m.compare(f.differing) != different
+	}
+	var before Memory
+	before.record(f.differing)
+	return before.compare(f.path) == same && m.believes(f.path)
+}
+
 // record takes the paths into the memories and reports whether the trace is to
-// be printed, and how the first flow that has changed did.
+// be printed, and how the first flow that has changed did. What differs and is not
+// to be believed is left for later traces to decide.
 func (e *target) record() (printed bool, change *vitals.RouteChange) {
 	for i := range e.flows {
 		f := &e.flows[i]
+		if !f.memory.believes(f.path) {
+			continue
+		}
 		p, c := f.memory.record(f.path)
 		printed = printed || p
 		if change == nil && c != nil {

@@ -419,7 +419,7 @@ func (r *run) refuses() bool {
 		return false
 	}
 	before, end := &r.hops[r.end-2], &r.hops[r.end-1]
-	return before.answered() && before.from == end.from
+	return before.answered() && before.from == end.from && isExpired(before.reply.Type, r.v6)
 }
 
 // repeat puts into a path the RTTs of hops that have answered several times.

@@ -50,6 +50,16 @@ func (a *attacker) name(v6 bool) *unix.SockaddrLinklayer {
 // watch hands every echo request that comes to the node to f, until the
 // attacker is closed.
 func (a *attacker) watch(f func(s *seen)) error {
+	return a.read(func(packet []byte) {
+		if s, ok := see(packet); ok {
+			f(s)
+		}
+	})
+}
+
+// read hands every packet that comes to the node to f, which must not keep it,
+// until the attacker is closed.
+func (a *attacker) read(f func(packet []byte)) error {
 	raw, err := a.file.SyscallConn()
 	if err != nil {
 		return err
@@ -70,9 +80,7 @@ func (a *attacker) watch(f func(s *seen)) error {
 			return failed
 		}
 		if l, ok := from.(*unix.SockaddrLinklayer); ok && l.Pkttype == unix.PACKET_HOST {
-			if s, ok := see(b[:n]); ok {
-				f(s)
-			}
+			f(b[:n])
 		}
 	}
 }

@@ -30,7 +30,10 @@ var otherTracers = []otherTracer{
 	{[]string{"traceroute", "-n", "-q1", "-w1", "-T"}, tracerouteHops},
 	{[]string{"mtr", "-n", "--report", "--json", "-c3", "-i0.2", "-G1"}, mtrHops},
 	{[]string{"mtr", "-n", "--report", "--json", "-c3", "-i0.2", "-G1", "--udp"}, mtrHops},
+	{[]string{"mtr", "-n", "--report", "--json", "-c3", "-i0.2", "-G1", "--tcp"}, mtrHops},
 	{[]string{"scamper", "-O", "json", "-c", "trace -P icmp-paris -q 1 -w 1", "-i"}, scamperHops},
+	{[]string{"scamper", "-O", "json", "-c", "trace -P udp -q 1 -w 1", "-i"}, scamperHops},
+	{[]string{"scamper", "-O", "json", "-c", "trace -P tcp -q 1 -w 1", "-i"}, scamperHops},
 }
 
 // mtrHops reads a report of mtr(8).

@@ -69,3 +69,9 @@ func Pseudo6(src, dst [16]byte, proto uint8, length int) uint32 {
 func Balance(sum uint32, want uint16) uint16 {
 	return Fold(uint32(^want) + uint32(^Fold(sum)))
 }
+
+// Adjust is what becomes of the checksum sum when words that it covers, of the partial sum was, are replaced by others of
+// the partial sum is, as address translators do (RFC 1624, equation 3). It may be 0, in whose place UDP writes 0xffff.
+func Adjust(sum uint16, was, is uint32) uint16 {
+	return ^Fold(uint32(^sum) + uint32(^Fold(was)) + uint32(Fold(is)))
+}

@@ -195,3 +195,24 @@ func BenchmarkSum(b *testing.B) {
 		})
 	}
 }
+
+// TestAdjust: what a translator makes of a checksum is the checksum of what it
+// makes of the datagram.
+func TestAdjust(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		var src, dst, other [4]byte
+		for _, a := range []*[4]byte{&src, &dst, &other} {
+			binary.BigEndian.PutUint32(a[:], rng.Uint32())
+		}
+		b := AppendUDP(nil, UDP{SrcPort: uint16(rng.Uint32()), DstPort: 33434, Length: 8})
+		was, want := UDPChecksum4(src, dst, b), UDPChecksum4(src, other, b)
+		got := Adjust(was, Sum(dst[:], 0), Sum(other[:], 0))
+		if got == 0 {
+			got = 0xffff
+		}
+		if got != want {
+			t.Fatalf("%v to %v: %#04x becomes %#04x, want %#04x", dst, other, was, got, want)
+		}
+	}
+}
