@@ -99,7 +99,7 @@ func (s *Socket) Send(ps []Packet) (int, error) {
 	for i := range n {
 		s.fillMessage(i, &ps[i])
 	}
-	r, _, e := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
+	r, _, e := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.out),
 		uintptr(unsafe.Pointer(&s.send.msgs[0])), uintptr(n), 0, 0, 0)
 	if e != 0 {
 		s.numbered(0, e != unix.EAGAIN)

@@ -40,13 +40,9 @@ func (s *Socket) charge(bytes int) { s.taken += bytes }
 // last look when all that is in it, and all that was taken out since, is less
 // than it holds.
 func (s *Socket) Drops() (Drops, error) {
-	const rmemAlloc, wmemAlloc, drops, words = 0, 2, 8, 9
-	var mem [words]uint32
-	n := uint32(unsafe.Sizeof(mem))
-	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
-		uintptr(unsafe.Pointer(&mem)), uintptr(unsafe.Pointer(&n)), 0)
-	if e != 0 {
-		return s.drops, e
+	mem, err := meminfo(s.fd)
+	if err != nil {
+		return s.drops, err
 	}
 	more := mem[drops] - s.counted
 	s.counted = mem[drops]
@@ -55,6 +51,28 @@ func (s *Socket) Drops() (Drops, error) {
 	} else {
 		s.drops.Full += more
 	}
-	s.taken, s.drops.Queued = 0, mem[wmemAlloc]
-	return s.drops, nil
+	s.taken = 0
+	if s.out != s.fd {
+		mem, err = meminfo(s.out)
+	}
+	s.drops.Queued = mem[wmemAlloc]
+	return s.drops, err
+}
+
+// The words of SO_MEMINFO (enum sk_meminfo of linux/sock_diag.h).
+const (
+	rmemAlloc = 0
+	wmemAlloc = 2
+	drops     = 8
+	memWords  = 9
+)
+
+func meminfo(fd int) (mem [memWords]uint32, err error) {
+	n := uint32(unsafe.Sizeof(mem))
+	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&mem)), uintptr(unsafe.Pointer(&n)), 0)
+	if e != 0 {
+		return mem, e
+	}
+	return mem, nil
 }

@@ -33,7 +33,7 @@ func TestPain05ErrorOfOneHostDoesNotBreakAnother(t *testing.T) {
 			for seq := uint16(0); seq < 20; seq += 2 {
 				// The error is on the socket before the next probe is sent.
 				retry(t, s, probe(t, s, dead[index(v6)], seq, 0))
-				wait(s.fd, hang)
+				wait(hang, s.fd)
 				retry(t, s, probe(t, s, to, seq+1, 0))
 			}
 			c.until("every stamp", func() bool { return len(c.of(OriginTransmit)) >= 20 })

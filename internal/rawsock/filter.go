@@ -24,16 +24,16 @@ func (s *Socket) setFilter() error {
 			return err
 		}
 	}
-	if err := s.attach(s.program()); err != nil {
+	if err := attach(s.fd, s.program()); err != nil {
 		return err
 	}
 	s.info.Filter = true
 	return s.discardEarly()
 }
 
-func (s *Socket) attach(prog []unix.SockFilter) error {
+func attach(fd int, prog []unix.SockFilter) error {
 	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
-	if err := unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog); err != nil {
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog); err != nil {
 		return fmt.Errorf("attach filter: %w", err)
 	}
 	return nil
@@ -43,7 +43,7 @@ func (s *Socket) attach(prog []unix.SockFilter) error {
 // probe from a port of the block, as those of RawUDP and RawTCP sockets.
 func (s *Socket) AcceptPorts(first uint16, count int) error {
 	s.opt.Port, s.opt.Ports = first, count
-	return s.attach(s.program())
+	return attach(s.fd, s.program())
 }
 
 func (s *Socket) program() []unix.SockFilter {

@@ -135,12 +135,16 @@ func (c *collector) until(what string, done func() bool) {
 			c.t.Fatalf("%s did not come; %d messages, %d stamps and %d errors did",
 				what, len(c.messages), len(c.of(OriginTransmit)), len(c.of(OriginICMP)))
 		}
-		wait(c.s.fd, left)
+		wait(left, c.s.fd, c.s.out)
 	}
 }
 
-func wait(fd int, most time.Duration) {
-	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(most/time.Millisecond)+1)
+func wait(most time.Duration, fds ...int) {
+	var polled []unix.PollFd
+	for _, fd := range fds {
+		polled = append(polled, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	_, _ = unix.Poll(polled, int(most/time.Millisecond)+1)
 }
 
 // read drains the error queue and the socket, and keeps copies.
@@ -237,7 +241,7 @@ func (w *tap) next(wanted func(p []byte) bool) []byte {
 			if left <= 0 {
 				w.t.Fatal("the packet did not come")
 			}
-			wait(w.fd, left)
+			wait(left, w.fd)
 			continue
 		}
 		if err != nil {

@@ -52,7 +52,7 @@ type Options struct {
 	// room for it; the filter of a Raw socket insists on it.
 	Nonce [8]byte
 	// DontFragment makes a send-only socket whose packets are never
-	// fragmented. It is a socket of its own because IP_MTU_DISCOVER is no
+	// fragmented. It is one of its own because IP_MTU_DISCOVER is no
 	// control message; what it elicits arrives at the main socket.
 	DontFragment bool
 	// Port is the first of a block of Ports local ports (ReservePorts) that UDP and
@@ -66,7 +66,8 @@ type Options struct {
 
 // Socket is one open socket. Its methods are for one goroutine, but for Info.
 type Socket struct {
-	fd      int
+	fd      int // receives
+	out     int // sends, and has the error queue; fd itself where one does both
 	opt     Options
 	info    Info
 	send    sendBatch
@@ -120,7 +121,13 @@ func Open(o Options) (*Socket, error) {
 }
 
 // Close closes the socket.
-func (s *Socket) Close() error { return unix.Close(s.fd) }
+func (s *Socket) Close() error {
+	err := unix.Close(s.fd)
+	if s.out != s.fd {
+		err = errors.Join(err, unix.Close(s.out))
+	}
+	return err
+}
 
 // Info tells what became of the options.
 func (s *Socket) Info() Info { return s.info }
@@ -133,7 +140,13 @@ func FamilyName(v6 bool) string {
 	return "IPv4"
 }
 
-func (s *Socket) open() error {
+func (s *Socket) open() (err error) {
+	s.fd, err = s.descriptor()
+	s.out = s.fd
+	return err
+}
+
+func (s *Socket) descriptor() (int, error) {
 	domain, proto := unix.AF_INET, unix.IPPROTO_ICMP
 	if s.opt.IPv6 {
 		domain, proto = unix.AF_INET6, unix.IPPROTO_ICMPV6
@@ -149,14 +162,12 @@ func (s *Socket) open() error {
 	case RawTCP:
 		proto = unix.IPPROTO_TCP
 	}
-	fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
-	s.fd = fd
-	return err
+	return unix.Socket(domain, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
 }
 
 func (s *Socket) configure() error {
 	s.info = Info{Kind: s.opt.Kind, IPv6: s.opt.IPv6, ID: s.opt.ID}
-	for _, step := range []func() error{s.setFilter, s.bind, s.setErrorQueue, s.setFragmentation, s.setAncillary} {
+	for _, step := range []func() error{s.setFilter, s.bind, s.separate, s.setErrorQueue, s.setFragmentation, s.setAncillary} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -192,15 +203,53 @@ func (s *Socket) bind() error {
 	return nil
 }
 
+// separate makes a socket of its own for what a Raw or RawTCP one sends. A raw
+// socket with IP_RECVERR (setErrorQueue) gets a second copy of every ICMP error
+// that one of its packets may have elicited, in its error queue, and an error
+// that fails its next call, of whichever direction: of the calls that send a
+// batch of trace probes half were cut short by what the first of them had
+// elicited. The socket that sends hears of nothing.
+func (s *Socket) separate() (err error) {
+	switch {
+	case s.opt.Kind == Raw && !s.opt.DontFragment, s.opt.Kind == RawTCP:
+		if s.out, err = s.descriptor(); err != nil {
+			s.out = s.fd // which alone is to be closed
+			return err
+		}
+	case !s.opt.Kind.raw():
+		return nil
+	}
+	return s.deafen()
+}
+
+// deafen lets the socket that sends receive nothing. It is bound to the address
+// of a group that can have no members (224.0.0.0, RFC 1112, 4; ff0e::, RFC 4291,
+// 2.7.1): what the kernel looks up by a destination or a source of ours never is
+// it, and from a group nothing is sent, so that the route chooses the source as
+// if it were not bound. The filter is for what else there might be.
+func (s *Socket) deafen() error {
+	var group unix.Sockaddr = &unix.SockaddrInet4{Addr: [4]byte{224}}
+	if s.opt.IPv6 {
+		group = &unix.SockaddrInet6{Addr: [16]byte{0xff, 0x0e}}
+	}
+	if err := attach(s.out, []unix.SockFilter{{Code: ret, K: 0}}); err != nil {
+		return err
+	}
+	if err := unix.Bind(s.out, group); err != nil {
+		return fmt.Errorf("bind to a group: %w", err)
+	}
+	return nil
+}
+
 // setErrorQueue asks for errors by the error queue. Without it a packet that
 // our own queueing discipline drops looks sent: with it the kernel says
 // ENOBUFS. On Datagram and UDP sockets it is also the only way to see who sent
 // an ICMP error.
 func (s *Socket) setErrorQueue() error {
 	if s.opt.IPv6 {
-		return unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_RECVERR, 1)
+		return unix.SetsockoptInt(s.out, unix.SOL_IPV6, unix.IPV6_RECVERR, 1)
 	}
-	return unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_RECVERR, 1)
+	return unix.SetsockoptInt(s.out, unix.SOL_IP, unix.IP_RECVERR, 1)
 }
 
 // setFragmentation: Don't Fragment is on by default for IPv4, and the contract
@@ -210,11 +259,11 @@ func (s *Socket) setFragmentation() error {
 		how := unix.IPV6_PMTUDISC_DONT
 		if s.opt.DontFragment {
 			how = unix.IPV6_PMTUDISC_PROBE
-			if err := unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_DONTFRAG, 1); err != nil {
+			if err := unix.SetsockoptInt(s.out, unix.SOL_IPV6, unix.IPV6_DONTFRAG, 1); err != nil {
 				return fmt.Errorf("set Don't Fragment: %w", err)
 			}
 		}
-		return unix.SetsockoptInt(s.fd, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, how)
+		return unix.SetsockoptInt(s.out, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, how)
 	}
 	how := unix.IP_PMTUDISC_DONT
 	if s.opt.DontFragment {
@@ -222,7 +271,7 @@ func (s *Socket) setFragmentation() error {
 		// what finds it out.
 		how = unix.IP_PMTUDISC_PROBE
 	}
-	return unix.SetsockoptInt(s.fd, unix.SOL_IP, unix.IP_MTU_DISCOVER, how)
+	return unix.SetsockoptInt(s.out, unix.SOL_IP, unix.IP_MTU_DISCOVER, how)
 }
 
 // setAncillary asks for what the header would tell where it does not come with
@@ -248,15 +297,20 @@ func (s *Socket) setAncillary() error {
 // and reads back what was granted: the tick of the loop is bounded by it.
 func (s *Socket) setBuffers() {
 	if s.opt.Buffer > 0 {
-		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, s.opt.Buffer) != nil {
-			_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, s.opt.Buffer)
-		}
-		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, s.opt.Buffer) != nil {
-			_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, s.opt.Buffer)
+		enlarge(s.fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, s.opt.Buffer)
+		enlarge(s.out, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, s.opt.Buffer)
+		if s.out != s.fd {
+			enlarge(s.out, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, s.opt.Buffer) // of transmit stamps
 		}
 	}
 	s.info.Buffer, _ = unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	s.info.Replies = s.info.Buffer / replyCost
+}
+
+func enlarge(fd, force, ask, size int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, ask, size)
+	}
 }
 
 // Transient reports whether err says "not now" rather than "not this packet":

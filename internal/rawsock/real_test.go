@@ -116,6 +116,30 @@ func TestTimeExceededIsHeard(t *testing.T) {
 	}
 }
 
+// TestWhatSendsHearsOfNothing: what raw sockets elicit comes to the main one, once,
+// and fails no call.
+func TestWhatSendsHearsOfNothing(t *testing.T) {
+	t.Parallel()
+	top := netlab.Chain(t, 2)
+	families(t, top, func(t *testing.T, v6 bool, to netip.Addr) {
+		c := collect(t, open(t, top.Client, Options{IPv6: v6, Buffer: 1 << 20}))
+		alone := collect(t, open(t, top.Client, Options{IPv6: v6, Buffer: 1 << 20, DontFragment: true}))
+		for i := range 10 {
+			sender := []*collector{c, alone}[i%2]
+			p := probe(t, sender.s, to, uint16(i), 0)
+			p.TTL = 1
+			send(t, sender.s, p)
+			if m := c.received(i + 1)[i]; c.icmp(m)[0] != wire.TypeTimeExceeded && c.icmp(m)[0] != wire.Type6TimeExceeded {
+				t.Errorf("%x", m.Data)
+			}
+			sender.reported(OriginTransmit, i/2+1)
+		}
+		if n := len(c.of(OriginICMP)) + len(alone.of(OriginICMP)) + len(alone.messages); n > 0 {
+			t.Errorf("%d errors more than once", n)
+		}
+	})
+}
+
 func TestUDPHearsOfTheClosedPort(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)

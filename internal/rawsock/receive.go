@@ -162,7 +162,7 @@ func (s *Socket) Reports(rs []Report) (int, error) {
 
 func (s *Socket) readReports(rs []Report) (int, error) {
 	b := &s.errs
-	n, err := b.read(s.fd, min(len(rs), Batch), unix.MSG_ERRQUEUE)
+	n, err := b.read(s.out, min(len(rs), Batch), unix.MSG_ERRQUEUE)
 	if err != nil {
 		if Transient(err) {
 			return 0, nil

@@ -24,7 +24,10 @@ const stampFlags = unix.SOF_TIMESTAMPING_RX_SOFTWARE | unix.SOF_TIMESTAMPING_TX_
 // CLOCK_REALTIME. OPT_TSONLY keeps the packet out of the error queue, OPT_ID
 // numbers the stamps.
 func (s *Socket) setStamps() {
-	err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags|unix.SOF_TIMESTAMPING_OPT_ID)
+	err := unix.SetsockoptInt(s.out, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags|unix.SOF_TIMESTAMPING_OPT_ID)
+	if s.out != s.fd && err == nil {
+		err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags)
+	}
 	s.info.Stamps = err == nil
 	if s.info.Stamps {
 		awaitStamps()
@@ -91,8 +94,8 @@ func (s *Socket) renumber() {
 		}
 		s.early = append(s.early, rs[:n]...)
 	}
-	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags)
-	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags|unix.SOF_TIMESTAMPING_OPT_ID)
+	_ = unix.SetsockoptInt(s.out, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags)
+	_ = unix.SetsockoptInt(s.out, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags|unix.SOF_TIMESTAMPING_OPT_ID)
 	s.next = 0
 }
 
