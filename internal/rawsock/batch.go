@@ -18,6 +18,10 @@ const Batch = 64
 // options. The rest of a payload is Fill.
 const HeadRoom = 32
 
+// joined is how much filler is copied behind a head: that costs less than to
+// have the kernel gather a message from two places.
+const joined = 96
+
 // EchoRoom is what of it an echo request or a UDP datagram uses.
 const EchoRoom = 8 + NonceRoom
 
@@ -63,7 +67,7 @@ type sendBatch struct {
 	msgs    [Batch]mmsghdr
 	iovs    [Batch][2]unix.Iovec
 	names   [Batch]unix.RawSockaddrInet6 // an IPv4 name needs less room
-	heads   [Batch][HeadRoom]byte
+	heads   [Batch][HeadRoom + joined]byte
 	control [Batch][controlRoom]byte
 	fill    []byte
 	v6      bool
@@ -112,14 +116,8 @@ func (s *Socket) Send(ps []Packet) (int, error) {
 func (s *Socket) fillMessage(i int, p *Packet) {
 	b := &s.send
 	b.name(i, p)
-	copy(b.heads[i][:], p.Head[:p.Len])
-	b.iovs[i][0].SetLen(int(p.Len))
-	b.iovs[i][1].SetLen(int(p.Fill))
 	h := &b.msgs[i].hdr
-	h.SetIovlen(1)
-	if p.Fill > 0 {
-		h.SetIovlen(2)
-	}
+	h.SetIovlen(b.gather(i, p))
 	c := &b.control[i]
 	n := 0
 	if s.ids {
@@ -133,6 +131,19 @@ func (s *Socket) fillMessage(i int, p *Packet) {
 	if n > 0 {
 		h.Control = &c[0]
 	}
+}
+
+// gather lays out the bytes of a message and returns in how many pieces.
+func (b *sendBatch) gather(i int, p *Packet) int {
+	n := copy(b.heads[i][:], p.Head[:p.Len])
+	if p.Fill <= joined {
+		n += copy(b.heads[i][n:], b.fill[:p.Fill])
+		b.iovs[i][0].SetLen(n)
+		return 1
+	}
+	b.iovs[i][0].SetLen(n)
+	b.iovs[i][1].SetLen(int(p.Fill))
+	return 2
 }
 
 // name writes the destination as a sockaddr_in or sockaddr_in6.

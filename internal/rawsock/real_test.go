@@ -264,30 +264,31 @@ func TestIfaceChoosesTheWay(t *testing.T) {
 	}
 }
 
-// TestDefect05PayloadIsReallySent: the largest payload there is goes out in
-// fragments, whole, and comes back whole.
+// TestDefect05PayloadIsReallySent: what is sent in one piece, and in two, goes out
+// whole, the largest payload there is in fragments, and comes back whole.
 func TestDefect05PayloadIsReallySent(t *testing.T) {
 	t.Parallel()
 	top := netlab.Farm(t)
 	top.Client.AllowPings()
-	const payload = 65507
 	for _, kind := range []Kind{Raw, Datagram} {
 		families(t, top, func(t *testing.T, v6 bool, to netip.Addr) {
 			at := reassembled(t, top.Server, v6)
 			s := open(t, top.Client, Options{IPv6: v6, Kind: kind, Buffer: 16 << 20})
-			send(t, s, probe(t, s, to, 3, payload-NonceRoom))
-			got := at(payload)
-			if !bytes.HasPrefix(got, nonce[:]) || !bytes.Equal(got[NonceRoom:], s.send.fill[:payload-NonceRoom]) {
-				t.Errorf("the server got %d other bytes", len(got))
-			}
 			c := collect(t, s)
-			m := c.received(1)[0]
-			want := 8 + payload
-			if kind == Raw && !v6 {
-				want += 20
-			}
-			if m.Len != want || len(m.Data) != min(want, s.recv.room) || m.Stamp == 0 {
-				t.Errorf("length %d with %d bytes at %d, want %d", m.Len, len(m.Data), m.Stamp, want)
+			for i, payload := range []int{NonceRoom + joined, NonceRoom + joined + 1, 65507, NonceRoom + 1} {
+				send(t, s, probe(t, s, to, uint16(i), payload-NonceRoom))
+				got := at(payload)
+				if !bytes.HasPrefix(got, nonce[:]) || !bytes.Equal(got[NonceRoom:], s.send.fill[:payload-NonceRoom]) {
+					t.Errorf("the server got %d other bytes", len(got))
+				}
+				m := c.received(i + 1)[i]
+				want := 8 + payload
+				if kind == Raw && !v6 {
+					want += 20
+				}
+				if m.Len != want || len(m.Data) != min(want, s.recv.room) || m.Stamp == 0 {
+					t.Errorf("length %d with %d bytes at %d, want %d", m.Len, len(m.Data), m.Stamp, want)
+				}
 			}
 		})
 	}
