@@ -107,12 +107,12 @@ func (f *Finder) Remove(id uint32) {
 func (f *Finder) Stop() { f.targets.Stop((*target).idle) }
 
 // Idle is for prober.
-func (f *Finder) Idle() bool { return !f.targets.Busy() }
+func (f *Finder) Idle() bool { return f.targets.Busy() == 0 }
 
 // Demand is for prober: while a round is under way, an answer decides what is
 // sent next.
 func (f *Finder) Demand() prober.Demand {
-	if !f.targets.Busy() {
+	if f.targets.Busy() == 0 {
 		return prober.Demand{}
 	}
 	return prober.Demand{Spacing: 10 * time.Millisecond}

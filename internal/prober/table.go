@@ -97,19 +97,17 @@ func (t *Table[T, P]) Settle(id uint32, idle bool) bool {
 	return true
 }
 
-// Begin tells that a round begins, for a client whose Demand depends on whether
-// one is under way.
+// Begin tells that a round begins, for a client whose Demand depends on how many
+// are under way.
 func (t *Table[T, P]) Begin() { t.setBusy(t.busy + 1) }
 
 // End tells that a round that Begin was called for is over.
 func (t *Table[T, P]) End() { t.setBusy(t.busy - 1) }
 
-// Busy reports whether a round is between Begin and End.
-func (t *Table[T, P]) Busy() bool { return t.busy > 0 }
+// Busy is how many rounds are between Begin and End.
+func (t *Table[T, P]) Busy() int { return t.busy }
 
 func (t *Table[T, P]) setBusy(n int) {
-	if (t.busy == 0) != (n == 0) {
-		t.loop.Retune()
-	}
 	t.busy = n
+	t.loop.Retune()
 }

@@ -52,3 +52,30 @@ func TestPacedTraces(t *testing.T) {
 	}
 	t.Log(asked)
 }
+
+// TestCrowdSharesWakes: one trace is looked at often, for its answers decide what
+// is asked next; among many each wake is for more probes.
+func TestCrowdSharesWakes(t *testing.T) {
+	inLab(t, prober.Options{}, routers(3)+"host 10.9.0.1 rtt 40ms\npath 10.9.0.1 r1@10ms r2@20ms r3@30ms\n", func(b *lab) {
+		ticks := map[int]time.Duration{}
+		for _, n := range []int{1, 100} {
+			p := plan()
+			p.Once = true
+			for i := range n {
+				b.add(uint32(n+i), "10.9.0.1", p)
+			}
+			time.Sleep(10 * time.Millisecond)
+			b.Do(func() { ticks[n] = b.Loop.Tick() })
+			time.Sleep(time.Second)
+			b.Do(func() { ticks[0] = b.Loop.Tick() })
+			for i := range n {
+				if rs := b.of(uint32(n + i)); len(rs) != 1 || text(rs[0].path) != "1 2 3 1 ." {
+					t.Fatalf("trace %d of %d: %v", i, n, rs)
+				}
+			}
+		}
+		if ticks[1] != 2*time.Millisecond || ticks[100] != 5*time.Millisecond || ticks[0] <= ticks[100] {
+			t.Errorf("ticks by the number of traces: %v", ticks)
+		}
+	})
+}

@@ -90,16 +90,24 @@ func (t *Tracer) Remove(id uint32) {
 func (t *Tracer) Stop() { t.targets.Stop((*target).idle) }
 
 // Idle is for prober.
-func (t *Tracer) Idle() bool { return !t.targets.Busy() }
+func (t *Tracer) Idle() bool { return t.targets.Busy() == 0 }
 
 // Demand is for prober: while a trace is under way, an answer decides what is
-// sent next, so the tick must be short beside an RTT.
+// sent next, so the tick must be short beside an RTT. Where many are, no tick is
+// without probes, and what each trace waits for is the others: then longer ticks
+// cost no time, and what wakes cost is shared by more probes.
 func (t *Tracer) Demand() prober.Demand {
-	if !t.targets.Busy() {
+	switch n := t.targets.Busy(); {
+	case n == 0:
 		return prober.Demand{}
+	case n <= few:
+		return prober.Demand{Spacing: 4 * time.Millisecond}
 	}
-	return prober.Demand{Spacing: 4 * time.Millisecond}
+	return prober.Demand{Spacing: 10 * time.Millisecond}
 }
+
+// few is how many traces are no crowd.
+const few = 16
 
 // Due is for prober: a trace is to begin, or a hop has been silent for long
 // enough.
