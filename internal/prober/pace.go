@@ -25,12 +25,19 @@ func NewPace(pps float64) *Pace {
 	return &Pace{start: time.Now(), interval: max(1, int64(1e9/pps))}
 }
 
-// take reports whether one more probe may leave now. A nil Pace never refuses.
-func (p *Pace) take() bool {
+// now is the time that take goes by. It is read once for a batch of probes.
+func (p *Pace) now() int64 {
+	if p == nil {
+		return 0
+	}
+	return int64(time.Since(p.start))
+}
+
+// take reports whether one more probe may leave at now. A nil Pace never refuses.
+func (p *Pace) take(now int64) bool {
 	if p == nil {
 		return true
 	}
-	now := int64(time.Since(p.start))
 	for {
 		next := p.next.Load()
 		from := max(next, now-paceBurst)

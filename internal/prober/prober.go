@@ -85,6 +85,7 @@ type Loop struct {
 	last     int64  // when this tick was due, mono ns
 	now      int64  // when it began, mono ns
 	wall     int64  // the same by the wall clock
+	paced    int64  // the same, or later, by the clock of the Pace
 	epoch    uint16 // of the clock's steps, when a tick began that read all there was
 	drained  int64  // when the sockets were last read, mono ns
 	behind   bool   // and not to their end, for want of success
@@ -211,7 +212,7 @@ func (l *Loop) begin() {
 
 // step is one tick; it returns how long to sleep.
 func (l *Loop) step() time.Duration {
-	l.wall, l.now = l.clock.sample()
+	l.sample()
 	l.stats.ticks.Add(1)
 	l.stats.steps.Store(uint64(l.clock.epoch))
 	if gap := l.now - l.last; gap > stoppedFor {
@@ -229,6 +230,7 @@ func (l *Loop) step() time.Duration {
 	if l.mail.deliver() > 0 { // which may have taken a while, as at a start of many targets
 		before := l.now
 		_, l.now = l.clock.read()
+		l.paced = l.opt.Pace.now()
 		l.out.quota.refill(l.now)
 		if l.now-before > l.tick { // nothing is due before what has come is read
 			l.collect()
@@ -247,11 +249,16 @@ func (l *Loop) step() time.Duration {
 // want in return. It is done after sending, when the transmit stamps, and often
 // the first replies, are still in the processor's caches.
 func (l *Loop) collect() {
-	l.wall, l.now = l.clock.sample()
+	l.sample()
 	l.drain()
 	l.expire()
 	l.flush()
 	l.refuse()
+}
+
+func (l *Loop) sample() {
+	l.wall, l.now = l.clock.sample()
+	l.paced = l.opt.Pace.now()
 }
 
 func (l *Loop) finished() bool {

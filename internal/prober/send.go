@@ -55,7 +55,7 @@ func (o *outbox) pending() int {
 // Send puts a probe into the batch that leaves in this tick, or behind those
 // that the pace holds back.
 func (l *Loop) Send(client uint8, p *Probe) {
-	if l.out.held.len() > 0 || l.laneOf(p).full() || l.out.quota.left <= 0 || !l.opt.Pace.take() {
+	if l.out.held.len() > 0 || l.laneOf(p).full() || l.out.quota.left <= 0 || !l.opt.Pace.take(l.paced) {
 		l.stats.held.Add(1)
 		l.out.held.push(heldProbe{client: client, probe: *p})
 		l.out.weight += Cost(p.Size)
@@ -139,7 +139,7 @@ func (o *outbox) fillerSum(n int) uint32 {
 // flush sends what is due: first what was held back, as far as the pace
 // allows, then what is left in the batches.
 func (l *Loop) flush() {
-	for l.out.held.len() > 0 && !l.laneOf(&l.out.held.first().probe).full() && l.out.quota.left > 0 && l.opt.Pace.take() {
+	for l.out.held.len() > 0 && !l.laneOf(&l.out.held.first().probe).full() && l.out.quota.left > 0 && l.opt.Pace.take(l.paced) {
 		h := l.out.held.pop()
 		l.out.weight -= Cost(h.probe.Size)
 		l.put(h.client, &h.probe)
