@@ -179,10 +179,9 @@ func (m *Memory) replace(p *vitals.Path) {
 // first TTL at which an address that was crossed now and then has gone, and which;
 // 0 where none has.
 func (m *Memory) merge(p *vitals.Path) (ttl int, gone netip.Addr) {
-	for i, h := range p.Hops {
-		if i == len(m.hops) {
-			m.hops, m.silence = append(m.hops, nil), append(m.silence, 0)
-		}
+	m.grow(len(p.Hops))
+	for i := range p.Hops {
+		h := &p.Hops[i]
 		if h.Addr.IsValid() {
 			if lost := m.hops[i].see(h.Addr); lost.IsValid() && ttl == 0 {
 				ttl, gone = i+1, lost
@@ -200,6 +199,19 @@ func (m *Memory) merge(p *vitals.Path) (ttl int, gone netip.Addr) {
 		ttl = len(p.Hops)
 	}
 	return ttl, gone
+}
+
+// grow makes room for so many TTLs, with one address at each that is new.
+func (m *Memory) grow(ttls int) {
+	more := ttls - len(m.hops)
+	if more <= 0 {
+		return
+	}
+	m.hops = slices.Grow(m.hops, more)
+	m.silence = append(m.silence, make([]uint8, more)...)
+	for room := make([]member, more); len(room) > 0; room = room[1:] {
+		m.hops = append(m.hops, room[:0:1])
+	}
 }
 
 // at is what was seen at a TTL.

@@ -16,7 +16,10 @@ func (t *Tracer) begin(id uint32) {
 	err := t.setSource(e)
 	for i := range e.flows {
 		f := &e.flows[i]
-		f.run, f.over = newRun(&e.plan, &f.memory, t.routers, t.udp(e), t.loop.IPv6(), now), false
+		if f.over = false; f.run == nil {
+			f.run = t.runs.take()
+		}
+		f.run.begin(&e.plan, &f.memory, t.routers, t.udp(e), t.loop.IPv6(), now)
 		if f.differing != nil {
 			f.run.sampled = f.memory.firstDiffering(f.differing)
 		}
@@ -222,6 +225,7 @@ func (t *Tracer) hand(id uint32, path *vitals.Path, changed bool, cause syscall.
 	e := &t.targets.Entries[id]
 	for i := range e.flows {
 		f := &e.flows[i]
+		t.runs.giveBack(f.run)
 		f.run, f.path, f.differing = nil, nil, nil
 	}
 	t.under(e, -1)

@@ -20,6 +20,8 @@ type routers struct {
 	// behind are those that were seen at a TTL behind another: the zero Addr is
 	// this host.
 	behind map[place]*successors
+	// deepest is the largest TTL at which anybody was seen.
+	deepest int
 	// length is the TTL of the last destination that was reached: many targets lie
 	// as far away.
 	length int
@@ -80,7 +82,7 @@ func (rs *routers) follows(before rawsock.Addr, ttl int, addr rawsock.Addr, now 
 	s := rs.behind[p]
 	if s == nil {
 		s = &successors{}
-		rs.behind[p] = s
+		rs.behind[p], rs.deepest = s, max(rs.deepest, ttl)
 	}
 	s.at = now
 	if s.n > mostSuccessors || s.has(addr) {

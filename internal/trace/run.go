@@ -32,7 +32,7 @@ type run struct {
 	timeout int64
 	memory  *Memory
 	routers *routers
-	// expected are the routers by TTL-1 (expect).
+	// expected are the routers by TTL-1, where nobody has answered (expect).
 	expected []*router
 	udp      bool // probes are UDP, so that "port unreachable" is the destination's answer
 	v6       bool
@@ -57,18 +57,19 @@ type repeated struct {
 	rtt int64
 }
 
-// hop is what one TTL answered.
+// hop is what one TTL answered. What is looked at for each answer of the trace
+// stands first.
 type hop struct {
-	skipped  bool // not asked: who is there limits its answers
-	from     rawsock.Addr
-	reply    vitals.Reply
-	rtt      int64
 	asked    int64 // when the last probe left, or leaves, mono ns
+	rtt      int64
 	first    int64 // when before it was asked again in doubt; 0: it was not
+	skipped  bool  // not asked: who is there limits its answers
 	tries    uint8
 	pending  uint8 // probes without a verdict
 	refused  uint8 // probes that our own side spoiled
 	received uint8 // answers
+	from     rawsock.Addr
+	reply    vitals.Reply
 }
 
 const (
@@ -88,15 +89,17 @@ const (
 	moreSamples = 8
 )
 
-func newRun(p *Plan, m *Memory, rs *routers, udp, v6 bool, now int64) *run {
-	r := &run{
-		hops: make([]hop, p.Hops), window: firstWindow, begun: now, widened: now,
+// begin makes a run that is over, or the zero run, a new one.
+func (r *run) begin(p *Plan, m *Memory, rs *routers, udp, v6 bool, now int64) {
+	hops := slices.Grow(r.hops[:0], p.Hops)[:p.Hops]
+	clear(hops)
+	*r = run{
+		hops: hops, expected: r.expected, window: firstWindow, begun: now, widened: now,
 		timeout: int64(p.Timeout), memory: m, routers: rs, udp: udp, v6: v6,
 	}
 	// What was found last time is asked all at once.
 	r.window = max(r.window, min(m.length(), p.Hops))
 	r.expect()
-	return r
 }
 
 func (h *hop) answered() bool { return h.received > 0 }
@@ -433,5 +436,28 @@ func (r *run) repeat(p *vitals.Path) {
 			h.RTTs = append(make([]time.Duration, 0, h.Received), h.RTT)
 		}
 		h.RTTs = append(h.RTTs, time.Duration(a.rtt))
+	}
+}
+
+// runs are those that are over, to be used again.
+type runs []*run
+
+// mostSpare is how many are kept at most: some megabytes.
+const mostSpare = 512
+
+func (rs *runs) take() *run {
+	n := len(*rs)
+	if n == 0 {
+		return &run{}
+	}
+	r := (*rs)[n-1]
+	*rs = (*rs)[:n-1]
+	return r
+}
+
+func (rs *runs) giveBack(r *run) {
+	if len(*rs) < mostSpare {
+		r.memory, r.samples = nil, nil
+		*rs = append(*rs, r)
 	}
 }

@@ -3,6 +3,7 @@
 package trace
 
 import (
+	"slices"
 	"time"
 
 	"connmonitor/internal/rawsock"
@@ -14,21 +15,26 @@ import (
 // is believed that nobody is there who does.
 const mostQuiet = 8
 
-// expect finds out who stands at each TTL: who has answered there, in this trace
-// or before, or the only one that was ever seen between its neighbours; nil where
+// expect finds out who stands at each TTL that has not answered in this trace: who
+// did before, or the only one that was ever seen between its neighbours; nil where
 // that is not known, or is no router.
 func (r *run) expect() {
-	if r.expected == nil {
-		r.expected = make([]*router, len(r.hops))
+	r.expected = slices.Grow(r.expected[:0], len(r.hops))[:len(r.hops)]
+	clear(r.expected)
+	last := max(r.routers.deepest, len(r.memory.hops))
+	if r.end > 0 {
+		last = r.end
 	}
 	var before rawsock.Addr // this host
-	for ttl := 1; ttl <= len(r.hops); ttl++ {
+	for ttl := 1; ttl <= min(last, len(r.hops)); ttl++ {
 		who, alone := r.own(ttl)
 		switch {
+		case r.hops[ttl-1].answered():
+			before = who
 		case alone:
 			r.expected[ttl-1], before = r.routers.known[who], who
 		case len(r.memory.at(ttl)) > 0 || r.memory.quiet(ttl) >= mostQuiet:
-			r.expected[ttl-1] = nil // which of several nobody knows; or nobody
+			// Which of several nobody knows; or nobody.
 		default:
 			r.expected[ttl-1] = r.routers.between(before, ttl, r.after(ttl))
 			if r.expected[ttl-1] != nil {

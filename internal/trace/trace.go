@@ -52,6 +52,7 @@ type Tracer struct {
 	targets prober.Table[target, *target]
 	routers *routers
 	alike   map[rawsock.Addr]int // traces under way to an address (alone.go)
+	runs    runs
 }
 
 // New makes the tracer of a loop and attaches it.
