@@ -139,6 +139,9 @@ func (m *measurement) resolve(ctx context.Context) {
 	slots := make(chan struct{}, parallel)
 	var all sync.WaitGroup
 	for i := range m.hosts {
+		if m.hosts[i].literal() {
+			continue
+		}
 		slots <- struct{}{}
 		all.Go(func() {
 			m.hosts[i].resolve(ctx)
@@ -151,19 +154,21 @@ func (m *measurement) resolve(ctx context.Context) {
 // lookupTime bounds one look-up of a name.
 const lookupTime = 10 * time.Second
 
-func (h *host) resolve(ctx context.Context) {
+// literal reports whether there is no name to look up: the host is an address, or
+// cannot be one or the other.
+func (h *host) literal() bool {
 	addr, err := config.ParseHost(h.target.Name)
-	if err != nil {
-		h.err = err
-		return
+	if h.err = err; err != nil || !addr.IsValid() {
+		return err != nil
 	}
-	if addr.IsValid() {
-		h.addr, h.target.Addr = addr, addr
-		if f := h.target.Family; f != vitals.FamilyAny && vantage.IsIPv6(addr) != (f == vitals.Family6) {
-			h.err = fmt.Errorf("%s is not an IPv%d address", addr, f)
-		}
-		return
+	h.addr, h.target.Addr = addr, addr
+	if f := h.target.Family; f != vitals.FamilyAny && vantage.IsIPv6(addr) != (f == vitals.Family6) {
+		h.err = fmt.Errorf("%s is not an IPv%d address", addr, f)
 	}
+	return true
+}
+
+func (h *host) resolve(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	begun := time.Now()
