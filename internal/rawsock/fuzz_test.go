@@ -33,8 +33,8 @@ func FuzzControls(f *testing.F) {
 	for _, v6 := range both {
 		s := &Socket{opt: Options{IPv6: v6}, info: Info{Stamps: true}}
 		countBySelf(s)
-		s.recv.prepare(dataRoom)
-		s.errs.prepare(dataRoom)
+		s.recv.prepare(dataRoom, true)
+		s.errs.prepare(dataRoom, true)
 		sockets[v6] = s
 	}
 	f.Fuzz(func(t *testing.T, v6 bool, length uint16, c []byte) {

@@ -115,8 +115,12 @@ func Open(o Options) (*Socket, error) {
 	if o.Kind == UDP || o.Kind == RawTCP || o.Kind == Raw && o.IPv6 {
 		room = dataRoom
 	}
-	s.recv.prepare(room)
-	s.errs.prepare(dataRoom)
+	s.recv.prepare(room, !s.headed())
+	if o.Kind.raw() {
+		s.errs.prepare(0, false) // transmit stamps alone
+	} else {
+		s.errs.prepare(dataRoom, true)
+	}
 	return s, nil
 }
 

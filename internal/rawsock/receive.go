@@ -45,7 +45,7 @@ type Report struct {
 	From   Addr   // OriginICMP: who sent the error
 	At     Addr   // OriginICMP, not on Raw IPv4: our address that it came to; of our own errors, From
 	TTL    uint8  // OriginICMP: TTL or hop limit that the error arrived with; 0: unknown
-	To     Addr   // destination of the packet that caused it
+	To     Addr   // OriginICMP: destination of the packet that caused it
 	Port   uint16 // its destination port (UDP)
 	Data   []byte // the quoted datagram from its ICMP header (UDP: from its payload)
 }
@@ -60,16 +60,22 @@ type recvBatch struct {
 	room    int // bytes of data of one message
 }
 
-func (b *recvBatch) prepare(room int) {
+// prepare links the arrays. Where the names are not needed, or nothing of the data
+// is, the kernel need not copy them.
+func (b *recvBatch) prepare(room int, names bool) {
 	b.room = room
 	b.data = make([]byte, Batch*room)
 	for i := range b.msgs {
-		b.iovs[i].Base = &b.data[i*room]
-		b.iovs[i].SetLen(room)
 		h := &b.msgs[i].hdr
-		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
-		h.Iov = &b.iovs[i]
-		h.SetIovlen(1)
+		if room > 0 {
+			b.iovs[i].Base = &b.data[i*room]
+			b.iovs[i].SetLen(room)
+			h.Iov = &b.iovs[i]
+			h.SetIovlen(1)
+		}
+		if names {
+			h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
+		}
 		h.Control = &b.control[i][0]
 	}
 }
@@ -80,7 +86,9 @@ func (b *recvBatch) prepare(room int) {
 func (b *recvBatch) read(fd, most, flags int) (int, error) {
 	for i := range most {
 		h := &b.msgs[i].hdr
-		h.Namelen = unix.SizeofSockaddrInet6
+		if h.Name != nil {
+			h.Namelen = unix.SizeofSockaddrInet6
+		}
 		h.SetControllen(reportRoom)
 	}
 	r, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.msgs[0])),
@@ -122,7 +130,9 @@ func (s *Socket) message(m *Message, i int) {
 	b := &s.recv
 	m.Len = int(b.msgs[i].n)
 	m.Data = b.packet(i)
-	m.From = b.name(i, s.opt.IPv6)
+	if m.From = b.name(i, s.opt.IPv6); s.headed() {
+		m.From = sourceOf(m.Data)
+	}
 	m.Stamp, m.TTL, m.To = 0, 0, Addr{}
 	for c := range b.controls(i) {
 		switch {
@@ -145,6 +155,18 @@ func hopLimit(data []byte) uint8 {
 		return 0
 	}
 	return uint8(binary.NativeEndian.Uint32(data))
+}
+
+// headed reports whether received packets begin with their IPv4 header, in which
+// their source is.
+func (s *Socket) headed() bool { return s.opt.Kind.raw() && !s.opt.IPv6 }
+
+// sourceOf is the source in an IPv4 header, as far as one is there.
+func sourceOf(packet []byte) (a Addr) {
+	if len(packet) >= 16 {
+		copy(a.IP[:4], packet[12:])
+	}
+	return a
 }
 
 // Reports reads up to len(rs) entries of the error queue, Batch at most,
