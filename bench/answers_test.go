@@ -81,7 +81,7 @@ func TestContest(t *testing.T) {
 		t.Fatal(err)
 	}
 	chosen := choose(o)
-	if len(chosen.contests) != 1 || len(chosen.contenders) != 3 || len(chosen.bars) != 0 {
+	if len(chosen.contests) != 1 || len(chosen.contenders) != 4 || len(chosen.bars) != 0 {
 		t.Fatalf("chosen %+v", chosen)
 	}
 	d := document{options: o, found: series{}, failed: map[string]error{}, chosen: chosen}
@@ -89,6 +89,7 @@ func TestContest(t *testing.T) {
 		d.found.add(ourTraces, figures{wallTime: 1900, cpuPerProbe: 11, foundShare: share, cleanShare: 100})
 	}
 	d.found.add(scamperTraces, figures{wallTime: 2500, cpuPerProbe: 10, foundShare: 80})
+	d.found.add(floorTraces, figures{wallTime: 1300, cpuPerProbe: 8, foundShare: 100})
 	sections := d.sections()
 	if len(sections) != 1 || sections[0].name != "traces" {
 		t.Fatalf("sections %+v", sections)
@@ -98,6 +99,8 @@ func TestContest(t *testing.T) {
 	for _, want := range []string{
 		"| 1,000 destinations: from start to end | <= 2,000 ms | 1,900 [1,900..1,900] | - | - | met |",
 		"| 1,000 destinations: all hops found, each time | >= 100 % | 100.0 [99.0..100.0] | - | - | MISSED |",
+		"| 1,000 destinations: CPU beside the floor, us/probe | <= 1.75 x floor | 11.00 [11.00..11.00] | 8.00 | 1.38 | met |",
+		"| 1,000 destinations | floor | 1,300 | - | 8.00 | - | 100.0 | |",
 		"| 1,000 destinations | scamper | 2,500 | - | 10.00 | - | 80.0 | time; MISSED: CPU |",
 		"`connvitals -Pt --rate 10000 HOST...`",
 	} {

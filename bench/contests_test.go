@@ -78,7 +78,17 @@ func (c contest) contenders() iter.Seq[string] {
 	}
 }
 
-func (m match) contenders() []string { return append([]string{m.ours}, m.others...) }
+// contenders are ours first, then the others, then those that are but a mark for
+// bounds.
+func (m match) contenders() []string {
+	names := append([]string{m.ours}, m.others...)
+	for _, b := range m.bounds {
+		if b.against != "" && !slices.Contains(names, b.against) {
+			names = append(names, b.against)
+		}
+	}
+	return names
+}
 
 // programOf is the program of a contender.
 func programOf(contender string) string {
@@ -159,7 +169,7 @@ func (d document) contestRow(c contest, m match, name string) []string {
 	for _, column := range c.columns {
 		row = append(row, spread(d.found[name][column.metric], column.digits))
 	}
-	if name == m.ours {
+	if !slices.Contains(m.others, name) {
 		return append(row, "")
 	}
 	return append(row, m.standing(name, d.found).String())

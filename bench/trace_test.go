@@ -4,6 +4,7 @@ package bench
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ const (
 	ourTraces        = "connvitals, 1,000 traces"
 	scamperTraces    = "scamper, 1,000 traces"
 	tracerouteTraces = "traceroute, 1,000 traces"
+	floorTraces      = "floor, 1,000 traces"
 )
 
 const (
@@ -45,12 +47,42 @@ func tracers() []contender {
 		{defaultsTrace, "traceroute -n " + deep, false, repeated(traces(one, named("traceroute", "-n"), parseRoutes))},
 
 		{ourTraces, "connvitals -Pt --rate 10000 HOST...", false, repeated(traces(many, ours("-Pt", "--rate", traceRate), parseRecordRoutes))},
+		{floorTraces, floorTraceLine, false, repeated(traceFloor)},
 		{scamperTraces, `scamper -p 10000 -w 0 -c "` + onceEach + `" -f hosts`, false, repeated(traces(many, listed("scamper", "-p", traceRate, "-w", "0", "-c", onceEach, "-f"), parseRoutes))},
 		{
 			tracerouteTraces, "xargs -a hosts -P " + sideBySide + ` -n 1 sh -c 'exec ` + quick + ` "$0" >results/"$0"'`, false,
 			repeated(manyTraceroutes(many, quick)),
 		},
 	}
+}
+
+// floorTraceLine sends what connvitals sends at least: one probe to each hop of each
+// host, at the same rate, with as many bytes and ticks as long.
+const floorTraceLine = "floor -b " + beyond + " -n 1000 -H 12 -r " + traceRate + " -p 5000 -s 32"
+
+// traceFloor runs the floor of a tracer. It has no routes to show: what counts as
+// found are the answers.
+func traceFloor(h *harness) (figures, error) {
+	n := h.chain()
+	w, err := h.runWhole(n, append([]string{h.floor}, strings.Fields(floorTraceLine)[1:]...))
+	if err != nil {
+		return nil, err
+	}
+	there, _ := hopsFound(n.way, beyond, nil)
+	answered, err := wordAfter(w.stdout, "got=")
+	if err != nil {
+		return nil, err
+	}
+	return w.probed(answered, manyTraces*there)
+}
+
+// wordAfter is the number behind a mark.
+func wordAfter(text, mark string) (int, error) {
+	_, rest, found := strings.Cut(text, mark)
+	if words := strings.Fields(rest); found && len(words) > 0 {
+		return strconv.Atoi(words[0])
+	}
+	return 0, fmt.Errorf("no %q in %q", mark, firstLine(text))
 }
 
 func traceContest() contest {
@@ -68,7 +100,11 @@ func traceContest() contest {
 			{
 				"trace 1,000", "1,000 destinations", ourTraces,
 				[]string{scamperTraces, tracerouteTraces},
-				append([]bound{within(2000), {"CPU", cpuPerProbe, "us/probe", 2, "", atMost(10), false}}, complete...),
+				append([]bound{
+					within(2000),
+					{"CPU", cpuPerProbe, "us/probe", 2, "", atMost(10), false},
+					{"CPU beside the floor", cpuPerProbe, "us/probe", 2, floorTraces, atMost(1.75), false},
+				}, complete...),
 				[]duel{faster(), {cpuPerProbe, "CPU"}},
 			},
 		},
@@ -127,6 +163,11 @@ func (w *whole) traced(way []netip.Addr, hosts []string, found routes) (figures,
 		there, seen := hopsFound(way, host, found[host])
 		hops, all = hops+seen, all+there
 	}
+	return w.probed(hops, all)
+}
+
+// probed are the figures of a run that found so many hops.
+func (w *whole) probed(hops, all int) (figures, error) {
 	f, err := w.figures(hops, all)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,10 @@
 // at a steady rate, round-trip times from the kernel's stamps of both ways, and
 // nothing else - no names, schedules, time-outs, records or statistics.
 //
-//	floor -b ADDRESS [-n TARGETS] [-r RATE] [-t SECONDS] [-p TICK_US] [-s PAYLOAD]
+//	floor -b ADDRESS [-n TARGETS] [-r RATE] [-t SECONDS] [-p TICK_US] [-s PAYLOAD] [-H HOPS]
+//
+// With -H it is the least that a tracer must do: one probe to each target with each
+// TTL from 1 to HOPS, whatever is answered, and the times of all answers.
 //
 // Every tick it sends what is due, in order of the targets (ADDRESS and those
 // after it), then empties the error queue, which holds the transmit stamps, and
@@ -36,9 +39,10 @@ enum {
 	MAX_PACKET = sizeof(struct iphdr) + 40 + sizeof(struct icmphdr) + MAX_PAYLOAD,
 	CONTROL = 256,
 	BUFFER = 32 << 20, // asked of the kernel for each direction
+	QUOTED = sizeof(struct icmphdr) + sizeof(struct iphdr), // before the request that an error quotes
 };
 
-// target is what is known of one address.
+// target is what is known of one address, or of one hop of the way to it.
 struct target {
 	int64_t sent; // CLOCK_REALTIME, ns: ours first, the kernel's when it comes
 	uint16_t sequence;
@@ -52,9 +56,11 @@ static struct {
 	double seconds;
 	int64_t tick; // ns
 	int payload;
+	uint32_t hops; // 0: no trace
 } option = {.targets = 1000, .rate = 1000, .seconds = 4, .tick = 5000000, .payload = 56};
 
 static struct target *table;
+static uint32_t entries; // of the table
 static int fd;
 static uint16_t identifier; // network byte order
 static uint64_t sent, answered, strays, stamped, late_ticks, ticks;
@@ -64,6 +70,7 @@ static double total_rtt; // ns
 static uint8_t request[BATCH][sizeof(struct icmphdr) + MAX_PAYLOAD];
 static uint8_t reply[BATCH][MAX_PACKET];
 static uint8_t control[BATCH][CONTROL];
+static uint8_t ttl[BATCH][CMSG_SPACE(sizeof(int))];
 static struct sockaddr_in to[BATCH], from[BATCH];
 static struct iovec request_vector[BATCH], reply_vector[BATCH];
 static struct mmsghdr outgoing[BATCH], incoming[BATCH];
@@ -88,7 +95,8 @@ static void set(int level, int name, const void *value, socklen_t size, const ch
 		die(what);
 }
 
-// open_socket lets only echo replies with our identifier through, in the kernel.
+// open_socket lets only echo replies with our identifier through, in the kernel,
+// and time exceeded that quotes one of our requests.
 static void open_socket(void)
 {
 	fd = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_ICMP);
@@ -100,10 +108,13 @@ static void open_socket(void)
 
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), // X is the length of the IP header
-		BPF_STMT(BPF_LD | BPF_H | BPF_IND, offsetof(struct icmphdr, un.echo.id)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohs(identifier), 0, 3),
 		BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_ECHOREPLY, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_ECHOREPLY, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_TIME_EXCEEDED, 0, 5),
+		BPF_STMT(BPF_LD | BPF_H | BPF_IND, QUOTED + offsetof(struct icmphdr, un.echo.id)),
+		BPF_STMT(BPF_JMP | BPF_JA, 1),
+		BPF_STMT(BPF_LD | BPF_H | BPF_IND, offsetof(struct icmphdr, un.echo.id)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohs(identifier), 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
@@ -129,6 +140,12 @@ static void prepare(void)
 		to[i].sin_family = AF_INET;
 		outgoing[i].msg_hdr = (struct msghdr){
 			.msg_name = &to[i], .msg_namelen = sizeof to[i], .msg_iov = &request_vector[i], .msg_iovlen = 1};
+		if (option.hops) {
+			struct cmsghdr *c = (void *)ttl[i];
+			*c = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_IP, .cmsg_type = IP_TTL};
+			outgoing[i].msg_hdr.msg_control = c;
+			outgoing[i].msg_hdr.msg_controllen = sizeof ttl[i];
+		}
 	}
 	// An odd payload ends in half a word, which counts with a zero behind it.
 	for (int k = 0; k < length; k += 2) {
@@ -145,18 +162,30 @@ static uint16_t checksum(uint16_t sequence)
 	return ~(sum + (sum >> 16));
 }
 
+// address writes which target a request goes to, and its TTL, by the number of the
+// request, and returns its sequence.
+static uint16_t address(int i, uint64_t number)
+{
+	uint32_t index = number % entries;
+	uint16_t sequence = number / entries;
+	if (option.hops) {
+		sequence = index % option.hops;
+		index /= option.hops;
+		*(int *)CMSG_DATA((struct cmsghdr *)ttl[i]) = sequence + 1;
+	}
+	to[i].sin_addr.s_addr = htonl(option.base + index);
+	return htons(sequence);
+}
+
 // send_batch sends up to count requests and tells how many the kernel took.
 static int send_batch(int count)
 {
 	int64_t time = now(CLOCK_REALTIME);
 	for (int i = 0; i < count; i++) {
-		uint64_t number = sent + i;
-		uint32_t index = number % option.targets;
 		struct icmphdr *header = (void *)request[i];
-		header->un.echo.sequence = htons(number / option.targets);
+		header->un.echo.sequence = address(i, sent + i);
 		header->checksum = checksum(header->un.echo.sequence);
-		to[i].sin_addr.s_addr = htonl(option.base + index);
-		table[index] = (struct target){time, header->un.echo.sequence, true};
+		table[(sent + i) % entries] = (struct target){time, header->un.echo.sequence, true};
 	}
 	int taken = sendmmsg(fd, outgoing, count, 0);
 	if (taken > 0)
@@ -188,7 +217,7 @@ static void take_stamp(struct msghdr *message)
 	int64_t time = stamp_of(message, &error);
 	if (!time || !error || error->ee_origin != SO_EE_ORIGIN_TIMESTAMPING)
 		return;
-	table[error->ee_data % option.targets].sent = time;
+	table[error->ee_data % entries].sent = time;
 	stamped++;
 }
 
@@ -197,7 +226,14 @@ static void take_reply(int i)
 	struct iphdr *ip = (void *)reply[i];
 	struct icmphdr *header = (void *)(reply[i] + ip->ihl * 4);
 	uint32_t index = ntohl(from[i].sin_addr.s_addr) - option.base;
-	if (index >= option.targets || !table[index].open || table[index].sequence != header->un.echo.sequence) {
+	if (header->type == ICMP_TIME_EXCEEDED) {
+		struct iphdr *quoted = (void *)(header + 1);
+		index = ntohl(quoted->daddr) - option.base;
+		header = (void *)(quoted + 1);
+	}
+	if (option.hops)
+		index = index * option.hops + ntohs(header->un.echo.sequence);
+	if (index >= entries || !table[index].open || table[index].sequence != header->un.echo.sequence) {
 		strays++;
 		return;
 	}
@@ -245,10 +281,12 @@ static void send_due(double elapsed)
 	}
 }
 
-// run ticks until a second after the last request, or until all are answered.
+// run ticks until all requests are answered, or a second after the last one: a
+// tenth of one when it traces, which is as long as a silent hop is waited for.
 static void run(void)
 {
 	int64_t start = now(CLOCK_MONOTONIC), next = start;
+	double patience = option.hops ? 0.1 : 1;
 	for (;;) {
 		int64_t time = now(CLOCK_MONOTONIC);
 		if (time - next > option.tick)
@@ -258,7 +296,7 @@ static void run(void)
 		send_due(elapsed);
 		drain(MSG_ERRQUEUE);
 		drain(0);
-		if (elapsed >= option.seconds && (answered == sent || elapsed >= option.seconds + 1))
+		if (elapsed >= option.seconds && (answered == sent || elapsed >= option.seconds + patience))
 			return;
 		next = start + ((now(CLOCK_MONOTONIC) - start) / option.tick + 1) * option.tick;
 		struct timespec wake = {next / 1000000000, next % 1000000000};
@@ -281,14 +319,14 @@ static void report(void)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: floor -b ADDRESS [-n TARGETS] [-r RATE] [-t SECONDS] [-p TICK_US] [-s PAYLOAD]\n");
+	fprintf(stderr, "usage: floor -b ADDRESS [-n TARGETS] [-r RATE] [-t SECONDS] [-p TICK_US] [-s PAYLOAD] [-H HOPS]\n");
 	exit(2);
 }
 
 static void read_options(int argc, char **argv)
 {
 	struct in_addr base = {0};
-	for (int o; (o = getopt(argc, argv, "b:n:r:t:p:s:")) != -1;) {
+	for (int o; (o = getopt(argc, argv, "b:n:r:t:p:s:H:")) != -1;) {
 		switch (o) {
 		case 'b':
 			if (!inet_aton(optarg, &base))
@@ -299,20 +337,26 @@ static void read_options(int argc, char **argv)
 		case 't': option.seconds = strtod(optarg, NULL); break;
 		case 'p': option.tick = strtoll(optarg, NULL, 10) * 1000; break;
 		case 's': option.payload = atoi(optarg); break;
+		case 'H': option.hops = strtoul(optarg, NULL, 10); break;
 		default: usage();
 		}
 	}
 	option.base = ntohl(base.s_addr);
 	if (!option.base || !option.targets || option.rate <= 0 || option.tick <= 0 || option.payload < 0 ||
-	    option.payload > MAX_PAYLOAD)
+	    option.payload > MAX_PAYLOAD || option.hops > 255)
 		usage();
+	entries = option.targets;
+	if (option.hops) {
+		entries *= option.hops;
+		option.seconds = entries / option.rate; // each is sent once
+	}
 }
 
 int main(int argc, char **argv)
 {
 	read_options(argc, argv);
 	identifier = htons(getpid());
-	table = calloc(option.targets, sizeof *table);
+	table = calloc(entries, sizeof *table);
 	if (!table)
 		die("memory");
 	prctl(PR_SET_TIMERSLACK, 1);
