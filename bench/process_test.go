@@ -4,7 +4,6 @@ package bench
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -89,15 +88,16 @@ type command struct {
 }
 
 func start(c command) (*process, error) {
-	args := append([]string{"-n", strconv.Itoa(c.nice), "taskset", "--cpu-list", strconv.Itoa(c.cpu), c.name}, c.args...)
-	p := &process{cmd: c.net.client.Command(context.Background(), "nice", args...), ended: make(chan struct{})}
+	p := &process{cmd: exec.Command(c.name, c.args...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = c.stdout, &p.stderr
 	p.cmd.WaitDelay = time.Second
 	// Nothing measured may outlive a measurement that was broken off. (The
 	// signal comes when the thread that started it ends; threads of Go that are
 	// bound to no goroutine end with the process.)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
+	var err error
+	c.net.client.Do(func() { err = inheriting(c.cpu, c.nice, p.cmd.Start) })
+	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(c.name), err)
 	}
 	go func() {
@@ -105,6 +105,26 @@ func start(c command) (*process, error) {
 		close(p.ended)
 	}()
 	return p, nil
+}
+
+// inheriting runs f on this thread, to which its goroutine is locked, while that is
+// bound to a CPU and has a priority: what f starts has both from it. By taskset(1)
+// and its like a program would get them too, but their CPU would be the program's.
+func inheriting(cpu, nice int, f func() error) error {
+	var home, bound unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &home); err != nil {
+		return err
+	}
+	bound.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &bound); err != nil {
+		return err
+	}
+	defer func() { _ = unix.SchedSetaffinity(0, &home) }()
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, nice); err != nil {
+		return err
+	}
+	defer func() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, 0) }()
+	return f()
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }

@@ -281,22 +281,33 @@ static void send_due(double elapsed)
 	}
 }
 
-// run ticks until all requests are answered, or a second after the last one: a
-// tenth of one when it traces, which is as long as a silent hop is waited for.
+// over tells whether all requests are answered, or the last one, which left before
+// quiet ns, has been waited for: for a second, and when it traces for a tenth of one,
+// as long as a silent hop is.
+static bool over(double elapsed, int64_t quiet)
+{
+	if (option.hops)
+		return sent == entries && (answered == sent || quiet >= 100000000);
+	return elapsed >= option.seconds && (answered == sent || elapsed >= option.seconds + 1);
+}
+
+// run ticks until it is over.
 static void run(void)
 {
-	int64_t start = now(CLOCK_MONOTONIC), next = start;
-	double patience = option.hops ? 0.1 : 1;
+	int64_t start = now(CLOCK_MONOTONIC), next = start, last = start;
 	for (;;) {
 		int64_t time = now(CLOCK_MONOTONIC);
+		uint64_t before = sent;
 		if (time - next > option.tick)
 			late_ticks++;
 		ticks++;
 		double elapsed = (time - start) / 1e9;
 		send_due(elapsed);
+		if (sent > before)
+			last = time;
 		drain(MSG_ERRQUEUE);
 		drain(0);
-		if (elapsed >= option.seconds && (answered == sent || elapsed >= option.seconds + patience))
+		if (over(elapsed, time - last))
 			return;
 		next = start + ((now(CLOCK_MONOTONIC) - start) / option.tick + 1) * option.tick;
 		struct timespec wake = {next / 1000000000, next % 1000000000};
