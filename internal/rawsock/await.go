@@ -28,7 +28,9 @@ var deaf atomic.Bool
 // the first one asked (net_enable_timestamp leaves it to a work queue): without
 // the wait the first replies of a program would be timed by the program. What
 // is looked at is a datagram that a socket of ours sends to itself over
-// loopback; where that cannot be, nothing is awaited.
+// loopback; where that cannot be, nothing is awaited. What is stamped at the first
+// look may be so for a socket that was just closed, and stop for a moment: only what
+// began while we looked, or lasts, is ours.
 func awaitStamps() {
 	if deaf.Load() {
 		return
@@ -42,7 +44,7 @@ func awaitStamps() {
 	if err != nil {
 		return
 	}
-	pause := shortestPause
+	pause, looked := shortestPause, false
 	for deadline := time.Now().Add(awaitLimit); time.Now().Before(deadline); pause = min(2*pause, longestPause) {
 		if unix.Sendto(fd, []byte{0}, 0, self) != nil {
 			return
@@ -50,8 +52,12 @@ func awaitStamps() {
 		var data [1]byte
 		var control [256]byte
 		if _, n, _, _, err := unix.Recvmsg(fd, data[:], control[:], 0); err == nil && n > 0 {
-			return
+			if looked {
+				return
+			}
+			pause = longestPause
 		}
+		looked = true
 		time.Sleep(pause)
 	}
 	deaf.Store(true)
