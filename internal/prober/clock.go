@@ -31,12 +31,24 @@ const jitter = 20_000 // ns
 // confirmations is how often a step is read again before it is believed.
 const confirmations = 3
 
+// mostReadings is how often the clocks are read at the most to begin with.
+const mostReadings = 100
+
 // keepSteps is how many steps are remembered; a probe outlives fewer.
 const keepSteps = 16
 
+// begin takes the offset to begin with: the first that comes again as often as a
+// step must. After one that was interrupted, all others would be a step.
 func (c *stepClock) begin() {
-	wall, mono := c.read()
-	c.offset = wall - mono
+	agree := 0
+	for readings := 0; readings < mostReadings && agree < confirmations; readings++ {
+		wall, mono := c.read()
+		d := wall - mono - c.offset
+		if agree++; readings == 0 || !isJitter(d) {
+			c.offset += d
+			agree = 0
+		}
+	}
 }
 
 // sample reads the clocks at the begin of a tick and notes a step.

@@ -34,6 +34,26 @@ func TestInterruptionsAreNoStep(t *testing.T) {
 	}
 }
 
+// TestInterruptedAtTheBeginning: what comes after a first reading that was
+// interrupted is no step.
+func TestInterruptedAtTheBeginning(t *testing.T) {
+	for interrupted := range 2 * confirmations {
+		var now int64
+		left := interrupted // readings, each for another time
+		c := stepClock{read: func() (wall, mono int64) {
+			now += int64(1e6)
+			if left--; left >= 0 {
+				return now, now + int64(left+1)*50_000
+			}
+			return now, now
+		}}
+		c.begin()
+		if c.sample(); c.epoch != 0 {
+			t.Errorf("%d interruptions at the beginning are a step", interrupted)
+		}
+	}
+}
+
 // TestShortInterruptionsAreNoStep: one that is hardly longer than the readings
 // lie apart anyway is not borne out by readings that are as always.
 func TestShortInterruptionsAreNoStep(t *testing.T) {
