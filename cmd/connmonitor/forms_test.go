@@ -297,7 +297,7 @@ func TestPain3UnresolvableNames(t *testing.T) {
 	p.err.has("\n", 2)
 	p.terminates()
 	(shape{}).records(t, p.out.text())
-	for _, e := range entries(t, p.err.text()) {
+	for _, e := range p.told() {
 		if e.typ != "ResolveError" || !strings.Contains(e.text, ".invalid") {
 			t.Errorf("unexpected line %+v", e)
 		}
