@@ -128,6 +128,21 @@ func manyUsers() bool {
 	return err == nil && (len(f) != 3 || f[2] != "1")
 }
 
+// misplaced reports whether one program alone sees an address as that of a hop, and
+// others see it as that of another one: mtr by UDP has given the answer of the hop
+// before to one that is silent, on a busy machine.
+func misplaced(theirs []seenBy, hop int, a netip.Addr) bool {
+	here, elsewhere := 0, 0
+	for _, s := range theirs {
+		if hop < len(s.route) && s.route[hop] == a {
+			here++
+		} else if slices.Contains(s.route, a) {
+			elsewhere++
+		}
+	}
+	return here == 1 && elsewhere > 1
+}
+
 // wantNoneMissing checks that every hop that others see is among ours.
 func wantNoneMissing(t *testing.T, theirs []seenBy, ours []vitals.Path, hops int) {
 	t.Helper()
@@ -136,6 +151,10 @@ func wantNoneMissing(t *testing.T, theirs []seenBy, ours []vitals.Path, hops int
 			t.Errorf("%s: %v, only %v in\n%s", s.what, s.err, s.route, s.out)
 		}
 		for i, a := range s.route {
+			if a.IsValid() && misplaced(theirs, i, a) {
+				t.Logf("%s: hop %d is %s: nobody else sees it there, and others elsewhere", s.what, i+1, a)
+				continue
+			}
 			if a.IsValid() && !slices.ContainsFunc(ours, func(p vitals.Path) bool { return i < len(p.Hops) && p.Hops[i].Addr == a }) {
 				t.Errorf("%s: hop %d is %s, which is missing", s.what, i+1, a)
 			}
