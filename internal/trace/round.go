@@ -193,13 +193,22 @@ func (f *flow) rests() bool {
 	return before.compare(f.path) == same && m.believes(f.path)
 }
 
+// mostHeld is for how many traces in a row the change of a flow waits for another
+// flow, of which it is not sure yet.
+const mostHeld = 8
+
 // record takes the paths into the memories and reports whether the trace is to
 // be printed, and how the first flow that has changed did. What differs and is not
-// to be believed is left for later traces to decide.
+// to be believed is left for later traces to decide, and with it what else differs:
+// a link that moves is one change, also where the answers of one flow were few.
 func (e *target) record() (printed bool, change *vitals.RouteChange) {
+	hold := e.unsure() && e.held < mostHeld
+	if e.held++; !hold {
+		e.held = 0
+	}
 	for i := range e.flows {
 		f := &e.flows[i]
-		if !f.memory.believes(f.path) {
+		if !f.memory.believes(f.path) || hold && f.memory.compare(f.path) == different {
 			continue
 		}
 		p, c := f.memory.record(f.path)
@@ -209,6 +218,16 @@ func (e *target) record() (printed bool, change *vitals.RouteChange) {
 		}
 	}
 	return printed, change
+}
+
+// unsure reports whether a flow differs, and is not to be believed yet.
+func (e *target) unsure() bool {
+	for i := range e.flows {
+		if m, p := &e.flows[i].memory, e.flows[i].path; m.compare(p) == different && !m.believes(p) {
+			return true
+		}
+	}
+	return false
 }
 
 // path is the trace: what the first flow crossed, and the others with it.

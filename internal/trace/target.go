@@ -26,6 +26,7 @@ type target struct {
 	// repeats counts the traces that are made again because they differ from the
 	// memory.
 	repeats uint8
+	held    uint8 // traces in a row in which a change has waited
 }
 
 // flow is what is known of one flow to a target.
