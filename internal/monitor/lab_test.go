@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -193,6 +194,21 @@ func (l *lab) wantSaid(want ...string) {
 		good = good && strings.HasPrefix(said[i], want[i])
 	}
 	if !good {
+		l.Errorf("the log says\n\t%s\nwant lines that begin with\n\t%s", strings.Join(said, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// wantSaidInAnyOrder is wantSaid where several goroutines speak at the same moment.
+func (l *lab) wantSaidInAnyOrder(want ...string) {
+	l.Helper()
+	said := l.said()
+	left := slices.Clone(said)
+	for _, w := range want {
+		if i := slices.IndexFunc(left, func(line string) bool { return strings.HasPrefix(line, w) }); i >= 0 {
+			left = slices.Delete(left, i, i+1)
+		}
+	}
+	if len(left) > 0 || len(said) != len(want) {
 		l.Errorf("the log says\n\t%s\nwant lines that begin with\n\t%s", strings.Join(said, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
