@@ -3,14 +3,11 @@
 package vantage
 
 import (
-	"context"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"connmonitor/internal/prober"
-	"connmonitor/internal/simnet"
 	"connmonitor/internal/vitals"
 )
 
@@ -18,17 +15,8 @@ import (
 // news, and a target that does not ask for it has none.
 func TestPathMTU(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, err := simnet.New(1, "router r1 10.1.0.1\nrouter r2 10.1.0.2\nhost 10.0.0.9 rtt 20ms\n"+
+		n, p, s := simulated(t, "router r1 10.1.0.1\nrouter r2 10.1.0.2\nhost 10.0.0.9 rtt 20ms\n"+
 			"path 10.0.0.9 r1@1ms r2@2ms\nmtu 10.0.0.9 2 1400\n")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := newSink()
-		p := New(Options{Loop: prober.Options{Clock: n.Clock, OpenSocket: n.OpenSocket}}, s)
-		p.Open()
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- p.Run(ctx) }()
 		add := func(key uint32, mtu bool) *Watch {
 			w, err := p.Add(key, &vitals.Target{Settings: &vitals.Settings{
 				Trace: true, TracePause: time.Second, Hops: 30, Timeout: time.Second, MTU: mtu,
@@ -73,10 +61,6 @@ func TestPathMTU(t *testing.T) {
 		if n := <-left; n != 0 {
 			t.Errorf("%d path MTUs are watched after the last was removed", n)
 		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
 	})
 }
 
@@ -84,17 +68,8 @@ func TestPathMTU(t *testing.T) {
 // that is silent it has none, and ends.
 func TestPathMTUOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, err := simnet.New(1, "router r1 10.1.0.1\nrouter r2 10.1.0.2\nhost 10.0.0.8 dead\nhost 10.0.0.9 rtt 20ms\n"+
+		_, p, s := simulated(t, "router r1 10.1.0.1\nrouter r2 10.1.0.2\nhost 10.0.0.8 dead\nhost 10.0.0.9 rtt 20ms\n"+
 			"path 10.0.0.9 r1@1ms r2@2ms\nmtu 10.0.0.9 2 1400\npath 10.0.0.8 r1@1ms\n")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := newSink()
-		p := New(Options{Loop: prober.Options{Clock: n.Clock, OpenSocket: n.OpenSocket}}, s)
-		p.Open()
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- p.Run(ctx) }()
 		want := map[string]vitals.MTU{
 			"10.0.0.8": {},
 			"10.0.0.9": {Size: 1400, Interface: 1500, Limit: vitals.LimitReported, Router: netip.MustParseAddr("10.1.0.2"), TTL: 2},
@@ -118,10 +93,6 @@ func TestPathMTUOnce(t *testing.T) {
 					t.Errorf("%s, round %d: %+v, want %+v", addr, round, got, want[addr])
 				}
 			}
-		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
 		}
 	})
 }

@@ -3,14 +3,11 @@
 package vantage
 
 import (
-	"context"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"connmonitor/internal/prober"
-	"connmonitor/internal/simnet"
 	"connmonitor/internal/vitals"
 )
 
@@ -27,16 +24,7 @@ const (
 // marked and never blamed. Of others nothing is kept.
 func TestOnset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, err := simnet.New(1, calmScenario)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := newSink()
-		p := New(Options{Loop: prober.Options{Clock: n.Clock, OpenSocket: n.OpenSocket}}, s)
-		p.Open()
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- p.Run(ctx) }()
+		n, p, s := simulated(t, calmScenario)
 		var watches []*Watch
 		for key, details := range []bool{true, false} {
 			w, err := p.Add(uint32(key), &vitals.Target{Settings: &vitals.Settings{
@@ -87,10 +75,6 @@ func TestOnset(t *testing.T) {
 		p.families[0].loop.Do(func() { left <- len(p.families[0].onsets.watches) })
 		if n := <-left; n != 0 {
 			t.Errorf("%d targets are kept after the last was removed", n)
-		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
 		}
 	})
 }
