@@ -198,18 +198,18 @@ func (l *lab) wantSaid(want ...string) {
 	}
 }
 
-// wantSaidInAnyOrder is wantSaid where several goroutines speak at the same moment.
-func (l *lab) wantSaidInAnyOrder(want ...string) {
+// wantSaidBeside is wantSaid without the lines that begin with other, which
+// another goroutine says at the same moment, and not again while it holds.
+func (l *lab) wantSaidBeside(other string, want ...string) {
 	l.Helper()
 	said := l.said()
-	left := slices.Clone(said)
-	for _, w := range want {
-		if i := slices.IndexFunc(left, func(line string) bool { return strings.HasPrefix(line, w) }); i >= 0 {
-			left = slices.Delete(left, i, i+1)
-		}
+	of := slices.DeleteFunc(slices.Clone(said), func(line string) bool { return strings.HasPrefix(line, other) })
+	good := len(of) == len(want) && len(of) < len(said)
+	for i := range min(len(of), len(want)) {
+		good = good && strings.HasPrefix(of[i], want[i])
 	}
-	if len(left) > 0 || len(said) != len(want) {
-		l.Errorf("the log says\n\t%s\nwant lines that begin with\n\t%s", strings.Join(said, "\n\t"), strings.Join(want, "\n\t"))
+	if !good {
+		l.Errorf("the log says\n\t%s\nwant lines that begin with\n\t%s\nand %s", strings.Join(said, "\n\t"), strings.Join(want, "\n\t"), other)
 	}
 }
 
