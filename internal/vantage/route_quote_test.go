@@ -131,11 +131,7 @@ func TestRoutersThatQuoteLittle(t *testing.T) {
 	}
 	to := top.Links[hops-1].B.Addr4
 	for i, kind := range kinds {
-		allowed := kinds[i:]
-		if kind == rawsock.Raw {
-			allowed = nil // those for UDP and TCP as well
-		}
-		b := run(t, top.Client, Options{}, allowed...)
+		b := run(t, top.Client, Options{}, from(i)...)
 		key := uint32(0)
 		for name, method := range methods {
 			if kind != rawsock.Raw && method == vitals.MethodTCP {

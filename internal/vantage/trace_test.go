@@ -22,6 +22,15 @@ import (
 // kinds are all kinds of sockets.
 var kinds = []rawsock.Kind{rawsock.Raw, rawsock.Datagram, rawsock.UDP}
 
+// from are the kinds that a process may open whose best is kinds[i]; nil is all,
+// those for UDP and TCP as well.
+func from(i int) []rawsock.Kind {
+	if kinds[i] == rawsock.Raw {
+		return nil
+	}
+	return kinds[i:]
+}
+
 // wantRoute checks a path's addresses; the zero Addr is a silent hop.
 func wantRoute(t *testing.T, what string, r result, end vitals.End, want ...netip.Addr) {
 	t.Helper()
@@ -210,11 +219,7 @@ func TestOwnAddressAnswers(t *testing.T) {
 	top.Client.AllowPings()
 	own := append(pair(top.Links[0].A), netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback())
 	for i, kind := range kinds {
-		allowed := kinds[i:]
-		if kind == rawsock.Raw {
-			allowed = nil // those for UDP and TCP as well
-		}
-		b := run(t, top.Client, Options{}, allowed...)
+		b := run(t, top.Client, Options{}, from(i)...)
 		key := uint32(0)
 		for name, method := range methods {
 			for _, to := range own {
@@ -351,11 +356,7 @@ func TestDefect15UnreachableEndsTheTrace(t *testing.T) {
 		typ, code uint8
 	}{"10.98.9.9": {3, 3, 1}, "10.98.9.8": {3, 3, 3}, "fd98::99": {3, 1, 1}, "fd98::98": {3, 1, 4}, "fd98::88": {2, 1, 0}}
 	for i, kind := range kinds {
-		allowed := kinds[i:]
-		if kind == rawsock.Raw {
-			allowed = nil // those for UDP and TCP as well
-		}
-		b := run(t, top.Client, Options{}, allowed...)
+		b := run(t, top.Client, Options{}, from(i)...)
 		key := uint32(0)
 		for name, method := range methods {
 			if kind != rawsock.Raw && method == vitals.MethodTCP {
